@@ -1,0 +1,82 @@
+"""Call local models on Ollama and know what each call cost: inline and as OpenTelemetry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ollameter.errors import (
+    ConnectionFailed,
+    IncompleteResponse,
+    InvalidRequest,
+    InvalidResponse,
+    ModelNotFound,
+    OllameterError,
+    ResponseError,
+    ServerBusy,
+    Timeout,
+)
+from ollameter.messages import Chunk, Embedding, Message, Reply, ToolCall
+from ollameter.metrics import GpuLoad, HostLoad, ModelFacts, PerformanceMetrics, ServerTimings
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ollameter.providers.base import LLMProvider
+    from ollameter.providers.deadlines import Timeouts
+    from ollameter.providers.ollama import OllamaProvider
+    from ollameter.providers.streams import AsyncStream, Stream
+    from ollameter.telemetry.setup import configure
+    from ollameter.wire.models import Availability
+
+__all__ = [
+    "AsyncStream",
+    "Availability",
+    "Chunk",
+    "ConnectionFailed",
+    "Embedding",
+    "GpuLoad",
+    "HostLoad",
+    "IncompleteResponse",
+    "InvalidRequest",
+    "InvalidResponse",
+    "LLMProvider",
+    "Message",
+    "ModelFacts",
+    "ModelNotFound",
+    "OllamaProvider",
+    "OllameterError",
+    "PerformanceMetrics",
+    "Reply",
+    "ResponseError",
+    "ServerBusy",
+    "ServerTimings",
+    "Stream",
+    "Timeout",
+    "Timeouts",
+    "ToolCall",
+    "configure",
+]
+
+# Imported at first use: `import ollameter` loads no HTTP library, no psutil and no OpenTelemetry.
+_LAZY = {
+    "AsyncStream": "ollameter.providers.streams",
+    "Availability": "ollameter.wire.models",
+    "LLMProvider": "ollameter.providers.base",
+    "OllamaProvider": "ollameter.providers.ollama",
+    "Stream": "ollameter.providers.streams",
+    "Timeouts": "ollameter.providers.deadlines",
+    "configure": "ollameter.telemetry.setup",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

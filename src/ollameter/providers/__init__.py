@@ -1,0 +1,1 @@
+"""Clients of model servers: the abstract one, and Ollama's."""

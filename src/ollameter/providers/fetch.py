@@ -1,0 +1,94 @@
+"""One question with one JSON object as its answer: models, versions; its span, sync and async."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ollameter.call import CallObserver
+from ollameter.errors import InvalidResponse
+from ollameter.messages import Message
+from ollameter.providers.deadlines import Guard
+from ollameter.providers.exchange import Sent, accepted, accepted_async
+from ollameter.providers.http import HttpSettings
+from ollameter.providers.http_sync import RequestsShell
+from ollameter.wire.responses import decode_object
+
+if TYPE_CHECKING:  # aiohttp is imported by the first async call
+    from ollameter.providers.http_async import AiohttpShell
+
+
+def fetch(
+    shell: RequestsShell, settings: HttpSettings, observer: CallObserver, sent: Sent
+) -> dict[str, Any]:
+    """Return the object that the server answers with; the observer sees how it ended."""
+    guard = Guard(settings.timeouts)
+    failure: BaseException | None = None
+    observer.inject(sent.headers)
+    try:
+        with observer.attached():
+            response = accepted(shell, settings, sent, guard)
+        collect = Collected(settings.max_line_bytes)
+        try:
+            for data in response.pieces():
+                response.progressed = True
+                collect(data)
+        finally:
+            response.close()
+        return collect.object()
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        guard.done()
+        observer.end(None, failure, _no_message)
+
+
+async def fetch_async(
+    shell: AiohttpShell, settings: HttpSettings, observer: CallObserver, sent: Sent
+) -> dict[str, Any]:
+    """Return the object that the server answers with; the observer sees how it ended."""
+    guard = shell.guard()
+    failure: BaseException | None = None
+    observer.inject(sent.headers)
+    try:
+        with observer.attached():
+            response = await accepted_async(shell, settings, sent, guard)
+        collect = Collected(settings.max_line_bytes)
+        try:
+            async for data in response.pieces():
+                response.progressed = True
+                collect(data)
+        finally:
+            response.close()
+        return collect.object()
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        guard.done()
+        observer.end(None, failure, _no_message)
+
+
+class Collected:
+    """The pieces of a body, up to a bound."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+        self._pieces: list[bytes] = []
+
+    def __call__(self, data: bytes) -> None:
+        """Keep a piece; raises `InvalidResponse` past the bound."""
+        self._left -= len(data)
+        if self._left < 0:
+            raise InvalidResponse("the server sent an answer that is longer than max_line_bytes")
+        self._pieces.append(data)
+
+    def object(self) -> dict[str, Any]:
+        """Return the JSON object that all pieces make."""
+        return decode_object(b"".join(self._pieces))
+
+
+def _no_message() -> Message:
+    return Message(role="assistant")
+
+

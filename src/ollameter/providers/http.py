@@ -1,0 +1,126 @@
+"""What both shells agree on: where to send, through which proxy, trusting whom, retrying when."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+
+import msgspec
+
+from ollameter.errors import (
+    ConnectionFailed,
+    IncompleteResponse,
+    InvalidResponse,
+    OllameterError,
+    ServerBusy,
+)
+from ollameter.providers.deadlines import Timeouts
+from ollameter.wire.address import Address
+from ollameter.wire.ndjson import MAX_LINE_BYTES
+
+PIECE_BYTES = 64 << 10
+DRAIN_BYTES = 64 << 10
+DRAIN_S = 0.1
+
+_FIRST_DELAY_S = 0.25
+_LONGEST_DELAY_S = 10.0
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How one provider reaches its server; both shells read it alike."""
+
+    address: Address
+    timeouts: Timeouts
+    headers: Mapping[str, str]
+    retries: int = 2
+    verify: bool | str = True
+    cert: str | tuple[str, str] | None = None
+    proxies: Mapping[str, str] | None = None
+    trust_env: bool = True
+    max_connections: int | None = None
+    max_line_bytes: int = MAX_LINE_BYTES
+
+    def proxy_for_server(self) -> dict[str, str]:
+        """Return the proxies of the server, as requests names them: given, else the environment's."""
+        from requests.utils import get_environ_proxies
+
+        if self.proxies is not None or not self.trust_env:
+            return dict(self.proxies or {})
+        return get_environ_proxies(self.address.connect_url, no_proxy=None)
+
+    def trusted_authorities(self) -> bool | str:
+        """Return False for none, True for the usual ones, or the path of a bundle."""
+        if self.verify is True and self.trust_env:
+            return next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), True)
+        return self.verify
+
+
+class Retries:
+    """When one logical call may try again: refused connections, 503 and 429, within its time."""
+
+    def __init__(self, settings: HttpSettings, now: float) -> None:
+        self._left = settings.retries
+        limit = settings.timeouts.first_byte
+        self.ends_at = inf if limit is None else now + limit
+        self._delay_s = _FIRST_DELAY_S
+
+    def delay_s(self, error: OllameterError, now: float) -> float | None:
+        """Return how long to wait before the next try; None: the error is the answer."""
+        retriable = isinstance(error, ServerBusy) or error.error_type == "connection_refused"
+        if not retriable or self._left == 0:
+            return None
+        asked = error.retry_after_s if isinstance(error, ServerBusy) else None
+        # Jitter, not a secret: callers that were refused together must not return together.
+        delay = random.uniform(0, self._delay_s) if asked is None else asked  # noqa: S311
+        self._left -= 1
+        self._delay_s *= 2
+        return None if delay > _LONGEST_DELAY_S or now + delay >= self.ends_at else delay
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """Return the error and everything it was raised from, carries or names as its reason."""
+    found: list[BaseException] = []
+    waiting: list[Any] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and cause not in found:
+            found.append(cause)
+            reason = getattr(cause, "reason", None)
+            waiting += [*cause.args, reason, cause.__cause__, cause.__context__]
+    return found
+
+
+def our_error(error: BaseException, server: Address, names: Mapping[str, Any]) -> OllameterError:
+    """Map a library's error to ours by the first known cause; `names` says what means what."""
+    found = causes(error)
+    where = f"{server.connect_host}:{server.port}"
+    for kind, text in _TEXTS.items():
+        if any(isinstance(cause, names[kind]) for cause in found):
+            return _ERRORS[kind](text.format(where=where, error=found[-1]))
+    return ConnectionFailed(f"the connection to {where} broke: {_words(found[-1])}")
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+_TEXTS = {
+    "dns": "the host of {where} is not known",
+    "tls": "no trusted TLS connection to {where}: {error}",
+    "refused": "nothing answers at {where}: is Ollama running there?",
+    "reset": "the connection to {where} was closed or reset",
+    "garbage": "the answer of {where} is not HTTP as it should be: {error}",
+    "cut": "the answer ended before its announced end: it is cut off",
+}
+_ERRORS: dict[str, Any] = {
+    "dns": lambda text: ConnectionFailed(text, "dns"),
+    "tls": lambda text: ConnectionFailed(text, "tls"),
+    "refused": lambda text: ConnectionFailed(text, "connection_refused"),
+    "reset": lambda text: ConnectionFailed(text, "connection_reset"),
+    "garbage": InvalidResponse,
+    "cut": IncompleteResponse,
+}

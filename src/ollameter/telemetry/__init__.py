@@ -1,0 +1,1 @@
+"""Spans, metrics and events of a call: the only room that imports OpenTelemetry."""

@@ -1,0 +1,190 @@
+"""What the server sent, as chunks and a final object: bytes in, data or our errors out, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ollameter.errors import (
+    IncompleteResponse,
+    InvalidResponse,
+    OllameterError,
+    ResponseError,
+)
+from ollameter.messages import Chunk, Final, Request, ToolCall
+from ollameter.wire.ndjson import MAX_LINE_BYTES, LineSplitter
+from ollameter.wire.numbers import read_timings
+from ollameter.wire.responses import error_text
+
+# Typed strictly where an answer's text is, loosely elsewhere: a strange number costs no answer.
+
+
+class _Function(msgspec.Struct):
+    name: str = ""
+    arguments: Any = None
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function
+    id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Line(msgspec.Struct):
+    done: bool = False
+    error: Any = None
+    logprobs: Any = None
+    created_at: Any = None
+
+
+class _ChatLine(_Line):
+    message: _Message | None = None
+
+
+class _GenerateLine(_Line):
+    response: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+_chat_line = msgspec.json.Decoder(_ChatLine).decode
+_generate_line = msgspec.json.Decoder(_GenerateLine).decode
+_any_object = msgspec.json.Decoder(dict[str, Any]).decode
+_UNREADABLE = (ValueError, RecursionError)  # msgspec's errors and UnicodeDecodeError are ValueErrors
+
+
+class ChunkReader:
+    """Turns the body of one chat or generate answer into chunks; `final` is set by the last.
+
+    Lines are decoded as they are asked for, so a consumer that leaves early leaves the rest
+    unread. The body of a whole answer (`stream: false`) is one chunk, known at its end.
+    """
+
+    def __init__(self, request: Request, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self.final: Final | None = None
+        self.whole = not request.stream
+        self._chat = request.path == "/api/chat"
+        self._splitter = LineSplitter(max_line_bytes)
+        self._body: list[bytes] = []
+        self._body_left = max_line_bytes
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Take the next piece of the body; yield the chunks it completed.
+
+        Raises `ResponseError` for an error line, `InvalidResponse` for what is not Ollama's.
+        """
+        if self.whole:
+            return self._collect(data)
+        return map(self._chunk, self._splitter.feed(data))
+
+    def finish(self, broken: OllameterError | None = None) -> Iterator[Chunk]:
+        """Take the end of the body: yield a last chunk that lacked its LF.
+
+        Raises `broken`, or `IncompleteResponse`, when no `done: true` was among all that came.
+        """
+        rest = b"".join(self._body) if self.whole else self._splitter.rest()
+        self._body.clear()
+        if rest:
+            chunk = self._last_chunk(rest)
+            if chunk is not None:
+                yield chunk
+        if self.final is None:
+            raise broken or IncompleteResponse("the answer ended without `done: true`: it is cut off")
+
+    def _collect(self, data: bytes) -> Iterator[Chunk]:
+        self._body_left -= len(data)
+        if self._body_left < 0:
+            raise InvalidResponse("the server sent an answer that is longer than max_line_bytes")
+        self._body.append(data)
+        return iter(())
+
+    def _last_chunk(self, rest: bytes) -> Chunk | None:
+        """Decode what came after the last LF; None when it was cut in the middle."""
+        try:
+            return self._chunk(rest)
+        except InvalidResponse:
+            try:
+                _any_object(rest)
+            except _UNREADABLE:
+                return None  # no JSON: cut off, which is what `finish` reports
+            raise
+
+    def _chunk(self, line: bytes) -> Chunk:
+        try:
+            return self._chat_chunk(line) if self._chat else self._generate_chunk(line)
+        except _UNREADABLE as error:
+            raise InvalidResponse(f"the server sent something that is not Ollama's: {error}") from error
+
+    def _chat_chunk(self, line: bytes) -> Chunk:
+        seen = _chat_line(line)
+        message = seen.message
+        if message is None:
+            self._refuse_without_text(seen, "message")
+            message = _Message()
+        if seen.done or seen.error is not None:
+            self._note_end(seen, line)
+        return Chunk(
+            message.content or "",
+            message.thinking or "",
+            _tool_calls(message.tool_calls) if message.tool_calls else (),
+            seen.done,
+            seen.logprobs,
+            seen.created_at,
+        )
+
+    def _generate_chunk(self, line: bytes) -> Chunk:
+        seen = _generate_line(line)
+        if seen.response is None:
+            self._refuse_without_text(seen, "response")
+        if seen.done or seen.error is not None:
+            self._note_end(seen, line)
+        return Chunk(
+            seen.response or "",
+            seen.thinking or "",
+            _tool_calls(seen.tool_calls) if seen.tool_calls else (),
+            seen.done,
+            seen.logprobs,
+            seen.created_at,
+        )
+
+    def _refuse_without_text(self, seen: _Line, field: str) -> None:
+        """A stream's last line may lack its empty text; any other line is then not an answer."""
+        if seen.error is None and (self.whole or not seen.done):
+            raise InvalidResponse(f"the server sent an answer without `{field}`")
+
+    def _note_end(self, seen: _Line, line: bytes) -> None:
+        raw = _any_object(line)
+        if seen.error is not None:
+            raise ResponseError(error_text(raw["error"]), status_code=200)
+        self.final = Final(
+            timings=read_timings(raw),
+            response_model=_text_or_none(raw.get("model")),
+            finish_reason=_text_or_none(raw.get("done_reason")),
+            raw=raw,
+        )
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _tool_calls(calls: list[_ToolCall]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(c.function.name, _arguments(c.function.arguments), c.id) for c in calls)
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    """Ollama sends an object; JSON text, as others send it, is read as well."""
+    if isinstance(value, str):
+        value = msgspec.json.decode(value) if value else None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidResponse("the server sent tool arguments that are no object")
+    return value

@@ -1,0 +1,80 @@
+"""Real servers as fixtures; `OLLAMETER_REAL_SERVERS` says how badly they are wanted.
+
+`required` builds what is not in the cache and fails if it cannot; `cached`, the default, skips
+instead and names the command that builds it; `off` always skips.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack.bench import BuildError
+from tests.stack.install import install, installed
+from tests.stack.recipes import recipes
+from tests.stack.servers import RealOllama
+
+WANTED = "OLLAMETER_REAL_SERVERS"
+
+
+def prefix_of(name: str) -> Path:
+    """Return where the named server is installed, or skip or fail as the environment says."""
+    wanted = os.environ.get(WANTED) or "cached"
+    if wanted not in ("required", "cached", "off"):
+        pytest.fail(f"{WANTED}={wanted}: must be required, cached or off", pytrace=False)
+    if wanted == "off":
+        pytest.skip(f"{WANTED}=off")
+    if wanted == "required":
+        return _built(name)
+    if prefix := installed(name):
+        return prefix
+    pytest.skip(f"{name} is not built: run `python tests/stack/install.py {name}`")
+
+
+def _built(name: str) -> Path:
+    try:
+        return install(recipes()[name])
+    except BuildError as failure:
+        pytest.fail(f"{WANTED}=required, but {name} cannot be built: {failure}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def ollama_prefix() -> Path:
+    """Where Ollama of the current generation is installed."""
+    return prefix_of("ollama")
+
+
+@pytest.fixture(scope="session")
+def ollama_legacy_prefix() -> Path:
+    """Where the last Ollama with inference inside the Go process is installed."""
+    return prefix_of("ollama-legacy")
+
+
+@pytest.fixture(scope="session")
+def collector_prefix() -> Path:
+    """Where `otelcol` is installed."""
+    return prefix_of("collector")
+
+
+@pytest.fixture(scope="session")
+def jaeger_prefix() -> Path:
+    """Where `jaeger` is installed."""
+    return prefix_of("jaeger")
+
+
+@pytest.fixture(scope="session")
+def prometheus_prefix() -> Path:
+    """Where `prometheus` and `promtool` are installed."""
+    return prefix_of("prometheus")
+
+
+@pytest.fixture(scope="session")
+def real_ollama(
+    ollama_prefix: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RealOllama]:
+    """One running Ollama with the small model; leave it running and the model in place."""
+    with RealOllama(ollama_prefix, folder=tmp_path_factory.mktemp("ollama")) as server:
+        yield server
