@@ -127,7 +127,11 @@ class Call:
         if not self._end(_outcome_of(error), error):
             return False
         if isinstance(error, OllameterError):
-            error.metrics, error.partial_text, error.attempts = self.metrics, self.text, self.attempts
+            error.metrics, error.partial_text, error.attempts = (
+                self.metrics,
+                self.text,
+                self.attempts,
+            )
         return True
 
     def abandon(self) -> None:
@@ -201,9 +205,7 @@ class Call:
             self.observer.end(metrics, error, self.message)
         return True
 
-    def _measured(
-        self, duration_s: float, outcome: Outcome, error_type: str | None
-    ) -> PerformanceMetrics:
+    def _measured(self, duration_s: float, outcome: Outcome, error_type: str | None) -> PerformanceMetrics:
         request, final, streaming = self.request, self._final, self.request.stream
         timings = _NO_TIMINGS if final is None else final.timings
         return PerformanceMetrics(

@@ -50,7 +50,11 @@ class Timeout(OllameterError, TimeoutError):
         self.error_type = _TIMEOUT_TYPES[phase]
 
 
-_TIMEOUT_TYPES = {"connect": "connect_timeout", "first_byte": "read_timeout", "idle": "idle_timeout"}
+_TIMEOUT_TYPES = {
+    "connect": "connect_timeout",
+    "first_byte": "read_timeout",
+    "idle": "idle_timeout",
+}
 
 
 class ResponseError(OllameterError):

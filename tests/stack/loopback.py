@@ -42,9 +42,7 @@ def status_of(url: str, timeout_s: float = 1.0) -> int | None:
         return None
 
 
-def fetch_json(
-    url: str, body: object = None, *, method: str | None = None, timeout_s: float = 60.0
-) -> Any:
+def fetch_json(url: str, body: object = None, *, method: str | None = None, timeout_s: float = 60.0) -> Any:
     """GET, or send a body as JSON, and decode the answer, None for an empty one.
 
     An error status raises `urllib.error.HTTPError`.

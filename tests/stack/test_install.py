@@ -60,9 +60,7 @@ def test_a_version_that_is_no_string_is_named(tmp_path: Path) -> None:
         read_versions(path)
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"), [("a = 1", r"\[a\] must be a table"), ("[", "Invalid")]
-)
+@pytest.mark.parametrize(("text", "complaint"), [("a = 1", r"\[a\] must be a table"), ("[", "Invalid")])
 def test_a_broken_versions_file_says_so(tmp_path: Path, text: str, complaint: str) -> None:
     """The error starts with the file's name, whatever is wrong in it."""
     path = tmp_path / "versions.toml"

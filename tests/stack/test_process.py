@@ -21,7 +21,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), SimpleHTTPRequestHandler).s
 """
 HAS_A_CHILD = "import subprocess; subprocess.Popen(['sleep', '60'])" + SERVES
 IGNORES_TERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + SERVES
-NEVER_READY = "import time; print('warming up', flush=True); time.sleep(60)"
+NEVER_READY = "import signal; print('warming up', flush=True); signal.pause()"
 DIES = "raise SystemExit('no such config')"
 SHOWS_ENV = "import os; print(sorted(k for k in os.environ if 'SECOND' in k), flush=True)" + SERVES
 

@@ -39,7 +39,7 @@ def integers(answer: dict[str, Any]) -> dict[str, int]:
 
 def test_the_server_has_the_version_that_was_asked_for(real_ollama: RealOllama) -> None:
     """A build without the version stamped in would say 0.0.0."""
-    assert real_ollama.version == read_versions()["ollama"]["version"] == "0.33.3"
+    assert real_ollama.version == read_versions()["ollama"]["version"]
 
 
 def test_a_chat_ends_with_every_number(real_ollama: RealOllama) -> None:
@@ -105,7 +105,7 @@ def test_an_absent_models_folder_means_no_models(ollama_prefix: Path, tmp_path: 
 def test_the_legacy_server_answers_without_the_cached_count(ollama_legacy_prefix: Path) -> None:
     """The older generation runs the same model and measures one thing less."""
     with RealOllama(ollama_legacy_prefix) as server:
-        assert server.version == read_versions()["ollama-legacy"]["version"] == "0.24.0"
+        assert server.version == read_versions()["ollama-legacy"]["version"]
 
         answer = chat(server)
 

@@ -25,7 +25,7 @@ TABLE = [
     ("ollama.com", "https://ollama.com:443"),
     ("ollama.com:443", "http://ollama.com:443"),
     (" 1.2.3.4 ", "http://1.2.3.4:11434"),
-    ("\"1.2.3.4\"", "http://1.2.3.4:11434"),
+    ('"1.2.3.4"', "http://1.2.3.4:11434"),
     ("' 1.2.3.4 '", "http://1.2.3.4:11434"),
     ("HTTPS://example.com/a/", "https://example.com:443/a"),
 ]

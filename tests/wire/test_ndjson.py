@@ -17,7 +17,11 @@ def test_a_line_is_put_together_from_its_pieces() -> None:
     """What follows the last LF waits for the next piece."""
     splitter = LineSplitter()
 
-    assert [splitter.feed(piece) for piece in (b"ab", b"c", b"d\nef\ng")] == [[], [], [b"abcd", b"ef"]]
+    assert [splitter.feed(piece) for piece in (b"ab", b"c", b"d\nef\ng")] == [
+        [],
+        [],
+        [b"abcd", b"ef"],
+    ]
     assert splitter.rest() == b"g"
     assert splitter.rest() == b""
 

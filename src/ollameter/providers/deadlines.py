@@ -129,9 +129,7 @@ class Watchdog:
         with self._changed:
             self.wakes_at = min(self.wakes_at, at)
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="ollameter-deadlines", daemon=True
-                )
+                self._thread = threading.Thread(target=self._run, name="ollameter-deadlines", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
@@ -169,7 +167,7 @@ watchdog = Watchdog()
 
 def _forget_threads() -> None:
     """Start anew in a forked child: the thread and the waits stayed with the parent."""
-    global watchdog  # noqa: PLW0603  # the module's one watchdog, replaced whole
+    global watchdog  # the module's one watchdog, replaced whole
     watchdog = Watchdog()
 
 

@@ -144,9 +144,7 @@ def receive(call: Call, response: SyncResponse, reader: ChunkReader) -> Iterator
         response.leave(whole=reader.final is not None)
 
 
-async def receive_async(
-    call: Call, response: AsyncResponse, reader: ChunkReader
-) -> AsyncIterator[Chunk]:
+async def receive_async(call: Call, response: AsyncResponse, reader: ChunkReader) -> AsyncIterator[Chunk]:
     """Yield an answer's chunks; whatever goes wrong ends the call before it is raised."""
     try:
         broken: OllameterError | None = None
@@ -175,9 +173,7 @@ async def receive_async(
 class Exchange:
     """A call on the sync side: `open`, read `chunks`, `close` (from any thread, as often as liked)."""
 
-    def __init__(
-        self, call: Call, body: bytes, shell: RequestsShell, settings: HttpSettings
-    ) -> None:
+    def __init__(self, call: Call, body: bytes, shell: RequestsShell, settings: HttpSettings) -> None:
         self.call = call
         self._body = body
         self.chunks: Any = None
@@ -231,9 +227,7 @@ class Exchange:
 class AsyncExchange:
     """A call on the async side: `open`, read `chunks`, `close`; `close_soon` from any thread."""
 
-    def __init__(
-        self, call: Call, body: bytes, shell: AiohttpShell, settings: HttpSettings
-    ) -> None:
+    def __init__(self, call: Call, body: bytes, shell: AiohttpShell, settings: HttpSettings) -> None:
         self.call = call
         self._body = body
         self.chunks: Any = None

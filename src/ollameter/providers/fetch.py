@@ -90,5 +90,3 @@ class Collected:
 
 def _no_message() -> Message:
     return Message(role="assistant")
-
-

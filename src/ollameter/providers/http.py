@@ -100,7 +100,8 @@ def our_error(error: BaseException, server: Address, names: Mapping[str, Any]) -
     where = f"{server.connect_host}:{server.port}"
     for kind, text in _TEXTS.items():
         if any(isinstance(cause, names[kind]) for cause in found):
-            return _ERRORS[kind](text.format(where=where, error=found[-1]))
+            ours: OllameterError = _ERRORS[kind](text.format(where=where, error=_words(found[-1])))
+            return ours
     return ConnectionFailed(f"the connection to {where} broke: {_words(found[-1])}")
 
 

@@ -103,7 +103,12 @@ class AiohttpShell:
         return LoopGuard(self._settings.timeouts, asyncio.get_running_loop())
 
     async def open(
-        self, method: str, path: str, body: bytes | None, headers: MutableMapping[str, str], guard: Guard
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: MutableMapping[str, str],
+        guard: Guard,
     ) -> AsyncResponse:
         """Send one request; return its answer once status and headers are there, whatever they say."""
         release = await self._take_place()
@@ -133,7 +138,12 @@ class AiohttpShell:
         self._sessions.clear()
 
     async def _send(
-        self, method: str, path: str, body: bytes | None, headers: MutableMapping[str, str], guard: Guard
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: MutableMapping[str, str],
+        guard: Guard,
     ) -> aiohttp.ClientResponse:
         session = self._given or (await self._kept()).session
         guard.arm("connect")
@@ -331,7 +341,7 @@ def _expire(opening: asyncio.Timeout) -> None:
 
 def _tls_context(settings: HttpSettings) -> ssl.SSLContext | bool:
     """Return a context that trusts the same authorities as requests does."""
-    from requests.certs import where
+    from certifi import where
 
     trusted = settings.trusted_authorities()
     context = ssl.create_default_context(cafile=where() if trusted is True else None)

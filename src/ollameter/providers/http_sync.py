@@ -52,7 +52,12 @@ class RequestsShell:
         self._places = None if limit is None else threading.BoundedSemaphore(limit)
 
     def open(
-        self, method: str, path: str, body: bytes | None, headers: MutableMapping[str, str], guard: Guard
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: MutableMapping[str, str],
+        guard: Guard,
     ) -> SyncResponse:
         """Send one request; return its answer once status and headers are there, whatever they say."""
         release = self._take_place()
@@ -76,7 +81,12 @@ class RequestsShell:
             _inherited.append(self._session)
 
     def _send(
-        self, method: str, path: str, body: bytes | None, headers: MutableMapping[str, str], guard: Guard
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: MutableMapping[str, str],
+        guard: Guard,
     ) -> urllib3.BaseHTTPResponse:
         limits = self._settings.timeouts
         request = requests.Request(
@@ -109,9 +119,9 @@ class RequestsShell:
     def _where(self, prepared: requests.PreparedRequest) -> dict[str, Any]:
         if self._own:
             return {"proxies": self._proxies, "verify": self._trusted, "cert": self._settings.cert}
-        return dict(
-            self._session.merge_environment_settings(prepared.url or "", {}, None, None, None)
-        ) | {"stream": True}
+        return dict(self._session.merge_environment_settings(prepared.url or "", {}, None, None, None)) | {
+            "stream": True
+        }
 
     def _take_place(self) -> Callable[[], None]:
         """Wait for one of `max_connections`; the wait counts as one for the first byte."""

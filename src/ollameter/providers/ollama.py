@@ -122,9 +122,7 @@ class OllamaProvider(LLMProvider):
         self._hooked = False
         _providers.add(self)
 
-    def chat(
-        self, messages: Messages, model: str | None = None, **fields: Unpack[ChatFields]
-    ) -> Reply:
+    def chat(self, messages: Messages, model: str | None = None, **fields: Unpack[ChatFields]) -> Reply:
         """Answer a conversation with one whole reply, which unpacks as `text, metrics`.
 
         `messages` are dicts or `Message`; `fields` are Ollama's (see `ChatFields`). Raises
@@ -138,9 +136,7 @@ class OllamaProvider(LLMProvider):
         """Do as `chat` without blocking the event loop."""
         return await self._answer_async(self._chat_request(messages, model, False, fields))
 
-    def stream(
-        self, messages: Messages, model: str | None = None, **fields: Unpack[ChatFields]
-    ) -> Stream:
+    def stream(self, messages: Messages, model: str | None = None, **fields: Unpack[ChatFields]) -> Stream:
         """Answer a conversation chunk by chunk; the call begins now, the request at `with`."""
         return Stream(self._begin(self._chat_request(messages, model, True, fields)))
 
@@ -150,9 +146,7 @@ class OllamaProvider(LLMProvider):
         """Do as `stream` without blocking: not to be awaited, but used with `async with`."""
         return AsyncStream(self._begin_async(self._chat_request(messages, model, True, fields)))
 
-    def generate(
-        self, prompt: str, model: str | None = None, **fields: Unpack[GenerateFields]
-    ) -> Reply:
+    def generate(self, prompt: str, model: str | None = None, **fields: Unpack[GenerateFields]) -> Reply:
         """Continue a prompt with one whole reply; `fields` are Ollama's (see `GenerateFields`)."""
         return self._answer(self._generate_request(prompt, model, False, fields))
 
@@ -232,14 +226,10 @@ class OllamaProvider(LLMProvider):
         if self._async_shell is not None:
             await self._async_shell.close()
 
-    def _chat_request(
-        self, messages: Messages, model: str | None, stream: bool, fields: Any
-    ) -> Request:
+    def _chat_request(self, messages: Messages, model: str | None, stream: bool, fields: Any) -> Request:
         return chat_request(messages, model_name(model, self._model), stream=stream, **fields)
 
-    def _generate_request(
-        self, prompt: str, model: str | None, stream: bool, fields: Any
-    ) -> Request:
+    def _generate_request(self, prompt: str, model: str | None, stream: bool, fields: Any) -> Request:
         return generate_request(prompt, model_name(model, self._model), stream=stream, **fields)
 
     def _answer(self, request: Request) -> Reply:
@@ -346,9 +336,7 @@ def _unavailable(error: OllameterError, model: str | None) -> Availability:
     return Availability(available=False, reason=str(error), model=model)
 
 
-def _headers(
-    address: Address, given: Mapping[str, str] | None, api_key: str | None
-) -> dict[str, str]:
+def _headers(address: Address, given: Mapping[str, str] | None, api_key: str | None) -> dict[str, str]:
     """Return what every request carries; the environment's key goes to ollama.com alone."""
     if api_key is None and address == _OLLAMA_COM:
         api_key = os.environ.get("OLLAMA_API_KEY")
@@ -361,7 +349,7 @@ def _headers(
     return {**ours, **({"Authorization": f"Bearer {api_key}"} if api_key else {}), **(given or {})}
 
 
-def _checked_timeouts(timeout: Timeouts | None) -> Timeouts:
+def _checked_timeouts(timeout: Any) -> Timeouts:
     if timeout is None:
         return Timeouts()
     if not isinstance(timeout, Timeouts):
@@ -369,7 +357,7 @@ def _checked_timeouts(timeout: Timeouts | None) -> Timeouts:
     return timeout
 
 
-def _at_least(name: str, value: int, least: int) -> int:
+def _at_least(name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InvalidRequest(f"{name}: expected an integer of at least {least}, got {value!r:.80}")
-    return value
+    return int(value)

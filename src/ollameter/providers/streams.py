@@ -64,7 +64,8 @@ class Stream(_Streamed):
         if chunks is None:
             self._exchange.open()
             chunks = self._exchange.chunks
-        return next(chunks)
+        chunk: Chunk = next(chunks)
+        return chunk
 
     def close(self) -> None:
         """Stop the answer, from any thread; a reader that is waiting for a chunk stops at once."""
@@ -99,7 +100,8 @@ class AsyncStream(_Streamed):
 
     def __anext__(self) -> Awaitable[Chunk]:
         chunks = self._exchange.chunks
-        return self._first() if chunks is None else chunks.__anext__()
+        following: Awaitable[Chunk] = self._first() if chunks is None else chunks.__anext__()
+        return following
 
     async def _first(self) -> Chunk:
         await self._exchange.open()

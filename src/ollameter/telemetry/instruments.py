@@ -15,7 +15,7 @@ from ollameter.telemetry import names
 from ollameter.telemetry.attributes import is_number
 
 Attributes = Mapping[str, Any]
-_CACHED_CALLERS = 256  # models × operations of one provider; past that the cache starts anew
+_CACHED_CALLERS = 256  # models and operations of one provider; past that the cache starts anew
 
 
 class Dimensions:
@@ -43,7 +43,9 @@ class Instruments:
             names.OPERATION_DURATION, "GenAI operation duration.", names.DURATION_BUCKETS
         )
         self._first_chunk = seconds(
-            names.TIME_TO_FIRST_CHUNK, "Time to the first chunk of a stream.", names.DURATION_BUCKETS
+            names.TIME_TO_FIRST_CHUNK,
+            "Time to the first chunk of a stream.",
+            names.DURATION_BUCKETS,
         )
         self._tokens = _histograms(meter, names.TOKENS)(
             names.TOKEN_USAGE, "Number of input and output tokens used.", names.TOKEN_BUCKETS
@@ -140,9 +142,7 @@ class _ServerView:
 
 def _histograms(meter: Meter, unit: str) -> Callable[[str, str, tuple[float, ...]], Any]:
     def make(name: str, description: str, buckets: tuple[float, ...]) -> Any:
-        return meter.create_histogram(
-            name, unit, description, explicit_bucket_boundaries_advisory=buckets
-        )
+        return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=buckets)
 
     return make
 

@@ -56,9 +56,7 @@ class Telemetry:
             names.SCOPE, __version__, tracer_provider, schema_url=names.SCHEMA_URL
         )
         self.instruments = Instruments(
-            otel_metrics.get_meter(
-                names.SCOPE, __version__, meter_provider, schema_url=names.SCHEMA_URL
-            )
+            otel_metrics.get_meter(names.SCOPE, __version__, meter_provider, schema_url=names.SCHEMA_URL)
         )
         mode = capture_mode(capture_content)
         self.content = Content(mode, redact, logger_provider) if mode.captures else None
@@ -70,7 +68,7 @@ class Telemetry:
         parent = otel_context.get_current()
         if _is_suppressed(parent):
             return CallSpan(self, None, parent, start_ns)
-        started = CallSpan(self, None, parent, start_ns)
+        CallSpan(self, None, parent, start_ns)
         with _guarded("start a call"):
             span = self._tracer.start_span(
                 f"{request.operation} {request.model}",
@@ -82,10 +80,15 @@ class Telemetry:
             context = trace.set_span_in_context(span, parent)
             dimensions = self.instruments.dimensions(request, address, port)
             self.instruments.started(dimensions, context)
-            started = CallSpan(
-                self, span, context, start_ns, request=request, dimensions=dimensions, address=address
+            return CallSpan(
+                self,
+                span,
+                context,
+                start_ns,
+                request=request,
+                dimensions=dimensions,
+                address=address,
             )
-        return started
 
     def start_operation(self, name: str, address: str, port: int, start_ns: int) -> CallSpan:
         """Start the span of what is no GenAI operation: a name and the server, no metrics."""
@@ -98,8 +101,7 @@ class Telemetry:
                 name, parent, SpanKind.CLIENT, server_attributes(address, port), start_time=start_ns
             )
             context = trace.set_span_in_context(span, parent)
-            started = CallSpan(self, span, context, start_ns, address=address)
-        return started
+            return CallSpan(self, span, context, start_ns, address=address)
 
     def silent(self) -> CallSpan:
         """Return a span that reports nothing and hides its requests: for polling."""
@@ -152,7 +154,7 @@ class CallSpan:
         )
 
     def inject(self, headers: MutableMapping[str, str]) -> None:
-        """Add `traceparent` and what goes with it; baggage leaves this machine never."""
+        """Add `traceparent` and what goes with it; baggage only for a server on this machine."""
         if self._span is None:
             return
         with _guarded("inject"):
@@ -224,9 +226,7 @@ class CallSpan:
                 phase.end(until)
                 at = until
 
-    def _export_content(
-        self, metrics: PerformanceMetrics | None, message: Callable[[], Message]
-    ) -> None:
+    def _export_content(self, metrics: PerformanceMetrics | None, message: Callable[[], Message]) -> None:
         content = self._telemetry.content
         if content is None or metrics is None or self._request is None or self._span is None:
             return
@@ -247,7 +247,7 @@ def _guarded(what: str) -> Iterator[None]:
     """Keep telemetry's own faults from the caller; they are logged."""
     try:
         yield
-    except Exception:  # noqa: BLE001  # whatever an exporter, view or redactor raises
+    except Exception:  # whatever an exporter, view or redactor raises
         _log.warning("could not %s", what, exc_info=True)
 
 

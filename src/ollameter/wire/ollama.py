@@ -57,7 +57,10 @@ class _GenerateLine(_Line):
 _chat_line = msgspec.json.Decoder(_ChatLine).decode
 _generate_line = msgspec.json.Decoder(_GenerateLine).decode
 _any_object = msgspec.json.Decoder(dict[str, Any]).decode
-_UNREADABLE = (ValueError, RecursionError)  # msgspec's errors and UnicodeDecodeError are ValueErrors
+_UNREADABLE = (
+    ValueError,
+    RecursionError,
+)  # msgspec's errors and UnicodeDecodeError are ValueErrors
 
 
 class ChunkReader:
@@ -155,7 +158,7 @@ class ChunkReader:
         )
 
     def _refuse_without_text(self, seen: _Line, field: str) -> None:
-        """A stream's last line may lack its empty text; any other line is then not an answer."""
+        """Refuse a line without text; only a stream's last line, whose text is empty, may lack it."""
         if seen.error is None and (self.whole or not seen.done):
             raise InvalidResponse(f"the server sent an answer without `{field}`")
 

@@ -196,7 +196,7 @@ def _format(value: Any) -> Any:
         return value.model_json_schema()
     if isinstance(value, type) and (dataclasses.is_dataclass(value) or issubclass(value, msgspec.Struct)):
         return _inlined(msgspec.json.schema(value))
-    raise InvalidRequest(f"format: expected \"json\", a JSON schema or a type, got {value!r:.80}")
+    raise InvalidRequest(f'format: expected "json", a JSON schema or a type, got {value!r:.80}')
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:

@@ -58,8 +58,10 @@ def _body_text(body: bytes) -> str:
         content = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return _plain_text(body.decode("utf-8", "replace"))
-    return error_text(content["error"]) if isinstance(content, dict) and content.get("error") else (
-        _plain_text(body.decode("utf-8", "replace"))
+    return (
+        error_text(content["error"])
+        if isinstance(content, dict) and content.get("error")
+        else (_plain_text(body.decode("utf-8", "replace")))
     )
 
 

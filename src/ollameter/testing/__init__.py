@@ -1,0 +1,47 @@
+"""Helpers for tests of applications that use this library, and for its own.
+
+`FakeOllama` is a real HTTP server with scripted answers; `CapturedTelemetry` collects what would
+be exported (needs opentelemetry-sdk); `ManualClock` is a clock that a test moves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ollameter.testing.answers import (
+    Answer,
+    chat_lines,
+    error_answer,
+    error_line,
+    generate_lines,
+    whole_chat,
+    whole_generate,
+)
+from ollameter.testing.clock import ManualClock
+from ollameter.testing.fake_ollama import FakeOllama, ReceivedRequest
+
+if TYPE_CHECKING:
+    from ollameter.testing.captured import CapturedTelemetry
+
+__all__ = [
+    "Answer",
+    "CapturedTelemetry",
+    "FakeOllama",
+    "ManualClock",
+    "ReceivedRequest",
+    "chat_lines",
+    "error_answer",
+    "error_line",
+    "generate_lines",
+    "whole_chat",
+    "whole_generate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The only one that needs the SDK: imported when it is asked for.
+    if name != "CapturedTelemetry":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ollameter.testing.captured import CapturedTelemetry
+
+    return CapturedTelemetry
