@@ -14,9 +14,9 @@ from typing import Any
 import aiohttp
 from aiohttp import http_exceptions
 
-from ollameter.errors import InvalidRequest
+from ollameter.errors import IncompleteResponse, InvalidRequest
 from ollameter.providers.deadlines import Guard, Timeouts
-from ollameter.providers.http import DRAIN_BYTES, DRAIN_S, HttpSettings, our_error
+from ollameter.providers.http import DRAIN_BYTES, DRAIN_S, HttpSettings, causes, our_error
 
 _LIBRARY_ERRORS = (aiohttp.ClientError, http_exceptions.HttpProcessingError, OSError)
 _OPENING = {
@@ -28,6 +28,7 @@ _OPENING = {
     "garbage": (aiohttp.ClientResponseError, http_exceptions.HttpProcessingError),
     "cut": aiohttp.ClientPayloadError,
 }  # fmt: skip
+_UNFINISHED = "Not enough data to satisfy"
 _READING = _OPENING | {"dns": (), "tls": (), "refused": ()}
 
 
@@ -199,6 +200,12 @@ class AiohttpShell:
     def _ours(self, error: BaseException, guard: Guard, names: dict[str, Any]) -> BaseException:
         if guard.passed or isinstance(error, TimeoutError):
             return guard.error()
+        # aiohttp has one class for a body that is garbage, cut off or reset: its words tell.
+        words = " ".join(str(cause) for cause in causes(error))
+        if _UNFINISHED in words and ConnectionResetError.__name__ not in words:
+            return IncompleteResponse("the answer ended before its announced end: it is cut off")
+        if _UNFINISHED in words:
+            error = ConnectionResetError(words)
         return our_error(error, self._settings.address, names)
 
 

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Self
 from opentelemetry import _logs, trace
 from opentelemetry import metrics as otel_metrics
 
-from ollameter import __version__
-
 if TYPE_CHECKING:
     from ollameter.telemetry.delivery import Road
 
@@ -73,7 +71,7 @@ class TelemetryHandle:
 
 
 def configure(
-    service_name: str | None = None, *, service_version: str | None = None, host_metrics: bool = True
+    service_name: str | None = None, *, service_version: str | None = None
 ) -> TelemetryHandle:
     """Set up OpenTelemetry's SDK with OTLP export, for a program that has none.
 
@@ -163,9 +161,9 @@ def _resource(service_name: str | None, service_version: str | None) -> Any:
     """Return who exports: the environment's attributes win over these, except a name in code."""
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
-    ours = {
+    ours: dict[str, str | int] = {
         "service.name": service_name or os.path.basename(sys.argv[0] or "python"),
-        "service.version": service_version or __version__,
+        "service.version": service_version or "unknown",
         "service.instance.id": str(uuid.uuid4()),
         "host.name": socket.gethostname(),
         "host.arch": _ARCHITECTURES.get(platform.machine().lower(), platform.machine().lower()),
@@ -175,7 +173,7 @@ def _resource(service_name: str | None, service_version: str | None) -> Any:
         "process.runtime.version": platform.python_version(),
     }
     given = OTELResourceDetector().detect()
-    resource = Resource.create(ours).merge(given)
+    resource = Resource.create({**ours}).merge(given)
     return resource if service_name is None else resource.merge(Resource({"service.name": service_name}))
 
 

@@ -1,0 +1,29 @@
+"""Fixtures that every folder of tests may use."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ollameter.testing import CapturedTelemetry, FakeOllama
+from tests.stack.fixtures import (  # noqa: F401  # fixtures, used by their names
+    collector_prefix,
+    jaeger_prefix,
+    ollama_legacy_prefix,
+    ollama_prefix,
+    prometheus_prefix,
+    real_ollama,
+)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeOllama]:
+    """A fake server, closed after the test."""
+    with FakeOllama() as server:
+        yield server
+
+
+@pytest.fixture
+def captured() -> Iterator[CapturedTelemetry]:
+    """What the test's providers would export."""
+    with CapturedTelemetry() as telemetry:
+        yield telemetry
