@@ -27,11 +27,11 @@ _LOOK_AT_READER_S = 0.05
 class Timings(msgspec.Struct, frozen=True):
     """The engine's own measurements of one job: milliseconds with µs resolution."""
 
+    cache_n: int
     prompt_n: int  # evaluated, so without the cached tokens
     prompt_ms: float  # slot start to first token sampled
-    predicted_n: int
+    predicted_n: int  # every token sampled, the end-of-text token too
     predicted_ms: float  # first to last token sampled, at least 1 µs
-    cache_n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,9 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 class Job:
     """One request to the engine and what became of it."""
 
-    def __init__(self, request: bytes, *, raw: bool, keep_alive_s: float) -> None:
+    def __init__(self, request: bytes, *, raw: bool) -> None:
         self.request = request
         self.raw = raw
-        self.keep_alive_s = keep_alive_s
         self._cancelled = threading.Event()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
 
@@ -181,10 +180,11 @@ class Engine:
             self._keep(0)
         self._jobs.put(None)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Job, keep_alive_s: float) -> None:
         """Queue a job, with the model loaded on return: the wait for the slot begins here."""
         with self._lock:
             self._ensure_loaded()
+            self._keep(keep_alive_s)
             self._unfinished += 1
         self._jobs.put(job)
 
@@ -217,7 +217,7 @@ class Engine:
                 self._run(job)
                 with self._lock:
                     self._unfinished -= 1
-                    self._keep(job.keep_alive_s)
+                    self._keep(self._keep_alive_s)
             self._unload_when_expired()
         self._native = None
         while not self._jobs.empty():
@@ -251,7 +251,7 @@ class Engine:
                 self._native = None
 
 
-def is_schema(schema: dict[str, Any]) -> str | None:
+def schema_error(schema: dict[str, Any]) -> str | None:
     """Return why the engine cannot enforce a JSON schema, None when it can."""
     import xllamacpp
 

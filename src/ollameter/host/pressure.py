@@ -1,0 +1,54 @@
+"""What work had to wait for: Linux's pressure stall information and page faults.
+
+See the kernel's `Documentation/accounting/psi.rst`. Where the platform has none, it is absent.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ollameter.host.readings import Pressure
+from ollameter.host.trail import Trail
+
+_RESOURCES = ("cpu", "io", "memory")
+_US_PER_S = 1e6
+
+
+class PressureProbe:
+    """Reads `pressure/*` and `vmstat` of a /proc folder: counters of stalled time and of faults."""
+
+    def __init__(self, proc: Path) -> None:
+        self._proc = proc
+        # A little less than the second between two readings, which are never quite a second apart.
+        self._trails = {name: Trail(0.8) for name in (*_RESOURCES, "faults")}
+
+    def read(self, now_s: float) -> Pressure | None:
+        """Return the stalls since the previous reading; None before the second, or without PSI."""
+        stalls = {name: self._grown(now_s, name, self._stalled_s(name)) for name in _RESOURCES}
+        faults = self._grown(now_s, "faults", self._major_faults())
+        if faults is None and not any(share is not None for share in stalls.values()):
+            return None
+        return Pressure(**stalls, major_faults_per_s=faults)
+
+    def _grown(self, now_s: float, name: str, counter: float | None) -> float | None:
+        if counter is None:
+            return None
+        self._trails[name].add(now_s, (counter,))
+        rates = self._trails[name].rates()
+        return None if rates is None else rates[0]
+
+    def _stalled_s(self, name: str) -> float | None:
+        """Return how long some task has been stalled: the last field of the line `some`."""
+        text = self._text(f"pressure/{name}")
+        return None if text is None else int(text.split("\n", 1)[0].rpartition("total=")[2]) / _US_PER_S
+
+    def _major_faults(self) -> float | None:
+        _, found, rest = (self._text("vmstat") or "").partition("\npgmajfault ")
+        return float(rest.split("\n", 1)[0]) if found else None
+
+    def _text(self, name: str) -> str | None:
+        """Return a file's text; None where the kernel does not have it, or refuses it."""
+        try:
+            return (self._proc / name).read_text(encoding="ascii")
+        except OSError:
+            return None

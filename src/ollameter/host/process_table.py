@@ -1,0 +1,141 @@
+"""Other processes: what is read of them, and from where; Linux's own files need no psutil."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+_LISTEN = b"0A"
+
+
+class ProcessStat(msgspec.Struct, frozen=True):
+    """One process now; `started` tells it from another one that gets the same number later."""
+
+    pid: int
+    name: str
+    parent: int
+    started: float
+    cpu_s: float
+    rss_bytes: int
+    threads: int
+
+
+class ProcessTable(Protocol):
+    """The processes of this machine, as far as they may be seen."""
+
+    def pids(self) -> list[int]:
+        """Return the numbers of all processes."""
+
+    def stat(self, pid: int) -> ProcessStat | None:
+        """Return what a process uses; None when it has ended or must not be seen."""
+
+    def listening(self, pids: Collection[int], ports: Collection[int]) -> Mapping[int, int]:
+        """Return by port which of the processes listens on it; searches, so ask seldom."""
+
+
+class LinuxProcesses:
+    """Reads a /proc folder: one small file a process, readable for everybody."""
+
+    def __init__(self, proc: Path) -> None:
+        self._proc = str(proc)
+        self._ticks_per_s: int = os.sysconf("SC_CLK_TCK")
+        self._page_bytes: int = os.sysconf("SC_PAGE_SIZE")
+
+    def pids(self) -> list[int]:
+        """Return the numbers of all processes."""
+        return [int(name) for name in os.listdir(self._proc) if name.isdigit()]
+
+    def stat(self, pid: int) -> ProcessStat | None:
+        """Read `stat`; a zombie has ended."""
+        text = _read(f"{self._proc}/{pid}/stat")
+        if text is None:
+            return None
+        head, _, tail = text.rpartition(b")")  # the name before it may hold anything
+        fields = tail.split()
+        if fields[0] in b"ZXx":
+            return None
+        return ProcessStat(
+            pid=pid,
+            name=head.partition(b"(")[2].decode(errors="replace"),
+            parent=int(fields[1]),
+            cpu_s=(int(fields[11]) + int(fields[12])) / self._ticks_per_s,
+            threads=int(fields[17]),
+            started=int(fields[19]) / self._ticks_per_s,
+            rss_bytes=int(fields[21]) * self._page_bytes,
+        )
+
+    def listening(self, pids: Collection[int], ports: Collection[int]) -> Mapping[int, int]:
+        """Match the sockets in `net/tcp*` with the processes' descriptors.
+
+        Another user's descriptors cannot be read: then a single `serve` of the socket's owner is it.
+        """
+        found: dict[int, int] = {}
+        for port, sockets in self._listeners(ports).items():
+            holders = [pid for pid in pids if self._holds(pid, {inode for inode, _ in sockets})]
+            if not holders:
+                owners = {uid for _, uid in sockets}
+                holders = [pid for pid in pids if self._may_hold(pid, owners)]
+            if len(holders) == 1:
+                found[port] = holders[0]
+        return found
+
+    def _listeners(self, ports: Collection[int]) -> dict[int, list[tuple[str, int]]]:
+        """Return by port the (inode, owner) of the sockets that listen on it."""
+        found: dict[int, list[tuple[str, int]]] = {}
+        for name in ("tcp", "tcp6"):
+            for line in (_read(f"{self._proc}/net/{name}") or b"").splitlines()[1:]:
+                _, local, _, state, _, _, _, uid, _, inode, *_ = line.split()
+                port = int(local.rpartition(b":")[2], 16)
+                if state == _LISTEN and port in ports:
+                    found.setdefault(port, []).append((inode.decode(), int(uid)))
+        return found
+
+    def _holds(self, pid: int, inodes: set[str]) -> bool:
+        links = self._descriptors(pid) or ()
+        return any(link.startswith("socket:[") and link[8:-1] in inodes for link in links)
+
+    def _may_hold(self, pid: int, owners: set[int]) -> bool:
+        """Tell whether a process is a server of one of these users and keeps its descriptors secret."""
+        if self._descriptors(pid) is not None:
+            return False
+        arguments = (_read(f"{self._proc}/{pid}/cmdline") or b"").split(b"\0")
+        try:
+            return b"serve" in arguments and os.stat(f"{self._proc}/{pid}").st_uid in owners
+        except OSError:
+            return False
+
+    def _descriptors(self, pid: int) -> list[str] | None:
+        """Return where a process's open descriptors point to; None when that is not for us to see."""
+        folder = f"{self._proc}/{pid}/fd"
+        try:
+            return [_link(f"{folder}/{name}") for name in os.listdir(folder)]
+        except OSError:
+            return None
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:  # closed meanwhile
+        return ""
+
+
+def _read(path: str) -> bytes | None:
+    """Return a file of /proc; None when the process has ended. A third of `open`'s cost."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        pieces = []
+        while piece := os.read(descriptor, 1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces)
+    except OSError:  # it ended between the two calls
+        return None
+    finally:
+        os.close(descriptor)
