@@ -60,9 +60,7 @@ def check_types(where: str, types: FieldTypes, fields: dict[str, Any]) -> None:
 def wrong_type(value: Any, field: str, go_type: str) -> Refused:
     """Return the refusal of a value that is of another type than its field."""
     found = json_name(value)
-    return Refused(
-        400, f"json: cannot unmarshal {found} into Go struct field {field} of type {go_type}"
-    )
+    return Refused(400, f"json: cannot unmarshal {found} into Go struct field {field} of type {go_type}")
 
 
 def json_name(value: Any) -> str:

@@ -94,9 +94,9 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 class Job:
     """One request to the engine and what became of it."""
 
-    def __init__(self, request: bytes, *, raw: bool) -> None:
+    def __init__(self, request: bytes, *, is_raw: bool) -> None:
         self.request = request
-        self.raw = raw
+        self.is_raw = is_raw
         self._cancelled = threading.Event()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
 
@@ -229,7 +229,7 @@ class Engine:
             return job.take(data) or self._closed
 
         native = self._native
-        answer = native.handle_completions if job.raw else native.handle_chat_completions
+        answer = native.handle_completions if job.is_raw else native.handle_chat_completions
         try:
             if not job.cancelled:
                 answer(job.request, receive)

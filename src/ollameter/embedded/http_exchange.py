@@ -6,6 +6,7 @@ import ipaddress
 import json
 import socket
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,7 +16,7 @@ _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 class ConnectionServer(ThreadingHTTPServer):
     """Serves each connection on a daemon thread that `close` waits for."""
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(self, address: tuple[str, int], handler: Callable[..., Exchange]) -> None:
         super().__init__(address, handler)
         self._connections: dict[threading.Thread, socket.socket] = {}
         self._thread = threading.Thread(
@@ -70,7 +71,10 @@ class Exchange(BaseHTTPRequestHandler):
             return
         self.answer()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _exchange
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("do_"):  # how the base class looks for a method's answer
+            return self._exchange
+        raise AttributeError(name)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing: the application's output is its own."""
@@ -114,7 +118,7 @@ class Exchange(BaseHTTPRequestHandler):
         """Tell whether the client still listens; what it sends meanwhile is left unread."""
         try:
             self.connection.setblocking(False)
-            return self.connection.recv(1, socket.MSG_PEEK) != b""
+            return len(self.connection.recv(1, socket.MSG_PEEK)) > 0
         except BlockingIOError:
             return True
         except OSError:

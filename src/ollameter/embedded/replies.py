@@ -22,12 +22,12 @@ def empty_line(request: Request, at: datetime) -> dict[str, Any]:
 
 
 def done_line(
-    request: Request, end: Finished, text: str, *, load_duration: int, total_duration: int
+    request: Request, end: Finished, text: str, *, entered_ns: int, load_duration: int
 ) -> dict[str, Any]:
     """Return an answer's last line: metrics in ns, a key left out when 0, the cached count kept."""
     timings = end.timings
     metrics = {
-        "total_duration": total_duration,
+        "total_duration": end.at_ns - entered_ns,
         "load_duration": load_duration,
         "prompt_eval_count": timings.prompt_n + timings.cache_n,
         "prompt_eval_duration": _ns(timings.prompt_ms),

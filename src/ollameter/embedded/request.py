@@ -170,12 +170,10 @@ def _read_format(value: Any) -> dict[str, Any]:
     return schema
 
 
-def _refuse_what_it_cannot(
-    fields: dict[str, Any], model: str, *, kind: Kind, think: bool
-) -> None:
-    if kind == "generate" and fields.get("raw"):
-        if any(fields.get(name) for name in ("system", "template", "context")):
-            raise Refused(400, "raw mode does not support template, system, or context")
+def _refuse_what_it_cannot(fields: dict[str, Any], model: str, *, kind: Kind, think: bool) -> None:
+    templated = any(fields.get(name) for name in ("system", "template", "context"))
+    if kind == "generate" and fields.get("raw") and templated:
+        raise Refused(400, "raw mode does not support template, system, or context")
     lacking = {"tools": "tools"} if kind == "chat" else {"suffix": "insert"}
     for name, capability in lacking.items():
         if fields.get(name):

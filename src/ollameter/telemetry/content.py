@@ -24,7 +24,7 @@ _log = logging.getLogger("ollameter.telemetry")
 _VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _SYNONYMS = {"TRUE": "SPAN_AND_EVENT", "FALSE": "NO_CONTENT", "": "NO_CONTENT"}
 _MAGIC = {
-    "iVBORw0KGgo": "image/png",
+    "iVBORw0KGg": "image/png",
     "/9j/": "image/jpeg",
     "R0lGOD": "image/gif",
     "UklGR": "image/webp",
