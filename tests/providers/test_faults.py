@@ -11,7 +11,7 @@ import pytest
 import ollameter
 from ollameter import OllamaProvider, Timeouts
 from ollameter.testing import Answer, CapturedTelemetry, FakeOllama, chat_lines, error_answer, error_line
-from tests.providers.calls import MESSAGES, both_sides, run
+from tests.providers.calls import both_sides, run
 
 LINES = chat_lines("Hel", "lo", "!")
 SHORT = Timeouts(connect=1, first_byte=0.2, idle=0.2)
@@ -276,5 +276,3 @@ def test_dripping_headers_do_not_extend_the_deadline(side: str) -> None:
 
     assert type(ran.error) is ollameter.Timeout
     assert (ran.error.phase, took_s < 0.9) == ("first_byte", True)
-
-

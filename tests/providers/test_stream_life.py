@@ -170,9 +170,7 @@ def test_closing_from_another_thread_frees_a_blocked_reader_at_once(
     assert fake.wait_until_left()
 
 
-def test_closing_the_provider_ends_every_open_stream(
-    fake: FakeOllama, captured: CapturedTelemetry
-) -> None:
+def test_closing_the_provider_ends_every_open_stream(fake: FakeOllama, captured: CapturedTelemetry) -> None:
     """Streams end as abandoned; what is used after that is refused; closing twice is harmless."""
     fake.script("/api/chat", SLOW)
     llm = OllamaProvider(fake.base_url, model="llama3.2", **captured.providers)

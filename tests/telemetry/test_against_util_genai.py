@@ -19,9 +19,7 @@ DIFFERENT_ON_PURPOSE = {
 }
 
 
-def described_by_the_helper(
-    captured: CapturedTelemetry, metrics: PerformanceMetrics, port: int
-) -> None:
+def described_by_the_helper(captured: CapturedTelemetry, metrics: PerformanceMetrics, port: int) -> None:
     """Describe a call that has ended, from its metrics, through `opentelemetry-util-genai`."""
     handler = TelemetryHandler(**captured.providers)
     call: Any = handler.inference(
@@ -84,5 +82,7 @@ def test_the_genai_metrics_are_the_same(fake: FakeOllama) -> None:
             assert {k: v for k, v in a.attributes.items() if k not in left_out} == {
                 k: v for k, v in b.attributes.items() if k not in left_out
             }
-    token_sums = [sorted((p.sum or 0) for p in t.points("gen_ai.client.token.usage")) for t in (ours, theirs)]
+    token_sums = [
+        sorted((p.sum or 0) for p in t.points("gen_ai.client.token.usage")) for t in (ours, theirs)
+    ]
     assert token_sums[0] == token_sums[1]

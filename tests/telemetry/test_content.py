@@ -16,7 +16,10 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"secret pixels" * 3
 CONVERSATION: list[Any] = [
     {"role": "system", "content": "Be brief."},
     Message(role="user", content="What is it?", images=[PNG]),
-    {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": {"at": 1}}, "id": "c1"}]},
+    {
+        "role": "assistant",
+        "tool_calls": [{"function": {"name": "look", "arguments": {"at": 1}}, "id": "c1"}],
+    },
     {"role": "tool", "content": "a cat", "tool_call_id": "c1", "tool_name": "look"},
 ]
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]

@@ -37,7 +37,7 @@ def test_every_name_that_is_not_ours_is_defined_there_and_not_deprecated() -> No
     assert len(theirs) > 40
     assert [name for name in theirs if name not in known] == []
     assert [name for name in theirs if known[name].get("deprecated")] == []
-    assert names.SCHEMA_URL == FACTS["schema_url"]
+    assert FACTS["schema_url"] == names.SCHEMA_URL
 
 
 @pytest.fixture

@@ -121,9 +121,7 @@ def test_metrics_do_not_depend_on_sampling(fake: FakeOllama) -> None:
 
 
 @both_sides
-def test_the_trace_goes_on_at_the_server(
-    side: str, fake: FakeOllama, captured: CapturedTelemetry
-) -> None:
+def test_the_trace_goes_on_at_the_server(side: str, fake: FakeOllama, captured: CapturedTelemetry) -> None:
     """The request carries `traceparent` of the call's own span."""
     with provider(fake, captured) as llm:
         run(llm, side, "chat")

@@ -6,8 +6,10 @@ import ipaddress
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
@@ -16,13 +18,19 @@ _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 class ConnectionServer(ThreadingHTTPServer):
     """Serves each connection on a daemon thread that `close` waits for."""
 
+    request_queue_size = 128
+
     def __init__(self, address: tuple[str, int], handler: Callable[..., Exchange]) -> None:
         super().__init__(address, handler)
         self._connections: dict[threading.Thread, socket.socket] = {}
         self._thread = threading.Thread(
-            target=self.serve_forever, args=(0.05,), name="embedded-http", daemon=True
+            target=self.serve_forever, args=(0.1,), name="embedded-http", daemon=True
         )
         self._thread.start()
+
+    def server_bind(self) -> None:
+        """Bind without the base class's look-up of a domain name, which can take seconds."""
+        TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Start the connection's thread; called on the accepting thread alone."""
@@ -54,36 +62,38 @@ class Exchange(BaseHTTPRequestHandler):
     """One connection's requests and answers; a subclass says what to answer in `answer`."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "ollameter-embedded"
-    sys_version = ""
     disable_nagle_algorithm = True
     error_message_format = "%(code)d %(message)s"
     error_content_type = "text/plain"
 
-    def answer(self) -> None:
-        """Answer the request whose line and headers have been read."""
+    def answer(self, body: bytes, entered_ns: int) -> None:
+        """Answer a request; `entered_ns` is the moment before its body was read."""
         raise NotImplementedError
 
     def _exchange(self) -> None:
+        entered_ns = time.perf_counter_ns()
         if not is_local_host(self.headers.get("Host", "")):
             self.close_connection = True
             self.send_body(403, b"")
             return
-        self.answer()
+        try:
+            body = self._read_body()
+        except ValueError:
+            self.send_error(400)  # where the next request begins is unknown: it closes
+            return
+        self.answer(body, entered_ns)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):  # how the base class looks for a method's answer
             return self._exchange
         raise AttributeError(name)
 
+    def version_string(self) -> str:
+        """Name the server: plainly not Ollama."""
+        return "ollameter-embedded"
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing: the application's output is its own."""
-
-    def read_body(self) -> bytes:
-        """Return the request's whole body, whichever way it is framed."""
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return b"".join(iter(self._read_chunk, b""))
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def send_json(self, status: int, value: Any) -> None:
         """Send one JSON object as the whole answer."""
@@ -132,6 +142,14 @@ class Exchange(BaseHTTPRequestHandler):
             self.wfile.write(data)
         else:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def _read_body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            return b"".join(iter(self._read_chunk, b""))
+        length = int(self.headers.get("Content-Length", 0))
+        if length < 0:
+            raise ValueError("negative Content-Length")
+        return self.rfile.read(length)
 
     def _read_chunk(self) -> bytes:
         size = int(self.rfile.readline().partition(b";")[0], 16)

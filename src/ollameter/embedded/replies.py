@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ollameter.embedded.engine import Finished
+from ollameter.embedded.job import Finished
 from ollameter.embedded.model import timestamp
 from ollameter.embedded.request import Request
 

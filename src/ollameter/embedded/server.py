@@ -11,16 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from ollameter.embedded.body import Refused, read_object
-from ollameter.embedded.engine import (
-    Engine,
-    EngineFailed,
-    Failed,
-    Finished,
-    Job,
-    Piece,
-    ReaderLeft,
-)
+from ollameter.embedded.engine import Engine, EngineFailed
 from ollameter.embedded.http_exchange import ConnectionServer, Exchange
+from ollameter.embedded.job import Failed, Finished, Job, Piece, ReaderLeft
 from ollameter.embedded.model import (
     NAME,
     ModelCard,
@@ -119,11 +112,10 @@ class OllamaExchange(Exchange):
         self._engine = engine
         super().__init__(*connection)  # answers every request before it returns
 
-    def answer(self) -> None:
-        """Answer one request; what it costs is counted from here, before its body is read."""
-        entered_ns = time.perf_counter_ns()
+    def answer(self, body: bytes, entered_ns: int) -> None:
+        """Answer one request, or refuse it as Ollama would."""
         try:
-            self._route(self.read_body(), entered_ns)
+            self._route(body, entered_ns)
         except Refused as refused:
             self.send_json(refused.status, {"error": refused.message})
         except EngineFailed as failed:

@@ -36,13 +36,15 @@ class CpuProbe:
         self._load_average = load_average
         self._trail = Trail()
         self._fields: dict[str, list[int]] = {}
+        self._every: list[int] = []
+        self._idle: list[int] = []
         self._before: list[tuple[float, float]] = []
 
     def read(self, now_s: float) -> CpuUse:
         """Return the processors' use since the previous reading and over the last second."""
         cores = self._cpu_times()
         if not self._fields:
-            self._fields = _fields_of(cores[0])
+            self._learn(cores[0])
         self._trail.add(now_s, self._by_mode(cores))
         busy, core_peak = self._since_before(cores)
         return CpuUse(
@@ -51,6 +53,14 @@ class CpuProbe:
             modes=self._modes(),
             load_average_1m=self._load_average()[0] if self._load_average else None,
         )
+
+    def _learn(self, core: Any) -> None:
+        """Take note of where each mode's counters stand in psutil's tuples on this platform."""
+        names = {name: at for at, name in enumerate(core._fields)}
+        found = {m: [names[f] for f in fields if f in names] for m, fields in _MODES.items()}
+        self._fields = {mode: places for mode, places in found.items() if places}
+        self._every = [at for places in self._fields.values() for at in places]
+        self._idle = [at for mode in _NOT_BUSY for at in self._fields.get(mode, ())]
 
     def _by_mode(self, cores: Sequence[Any]) -> list[float]:
         sums = [sum(counter) for counter in zip(*cores, strict=True)]
@@ -65,9 +75,7 @@ class CpuProbe:
 
     def _since_before(self, cores: Sequence[Any]) -> tuple[float | None, float | None]:
         """Return how busy all cores and the busiest one were; None the first time."""
-        idle = [at for mode in _NOT_BUSY for at in self._fields.get(mode, ())]
-        every = [at for places in self._fields.values() for at in places]
-        now = [(sum(c[at] for at in every), sum(c[at] for at in idle)) for c in cores]
+        now = [(sum(c[at] for at in self._every), sum(c[at] for at in self._idle)) for c in cores]
         before, self._before = self._before, now
         if len(before) != len(now):  # the first reading, or a processor came or went
             return None, None
@@ -77,13 +85,6 @@ class CpuProbe:
         if not shares or whole <= 0:
             return None, None
         return _share(whole, sum(idle for _, idle in grown)), max(shares)
-
-
-def _fields_of(core: Any) -> dict[str, list[int]]:
-    """Return where each mode's counters stand in a tuple of psutil's, the platform's modes only."""
-    names = {name: at for at, name in enumerate(core._fields)}
-    found = {m: [names[f] for f in fields if f in names] for m, fields in _MODES.items()}
-    return {mode: places for mode, places in found.items() if places}
 
 
 def _share(total: float, idle: float) -> float:

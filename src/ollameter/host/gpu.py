@@ -10,6 +10,10 @@ from ollameter.host.readings import GpuUse
 _DRIVER_LIBRARY = {"linux": "libnvidia-ml.so.1", "win32": "nvml.dll"}
 _ABSENT = ("LibraryNotFound", "DriverNotLoaded", "NoPermission")
 _UNSUPPORTED = ("NotSupported", "NoPermission", "FunctionNotFound", "InvalidArgument")
+_UNREADABLE = ("GpuIsLost", "NoPermission", "NotSupported")
+# NVML renamed what it will drop one day: what there is of these is asked, in this order.
+_TEMPERATURE = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature")
+_REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
 _THROTTLE_BITS = {
     0x2: "applications_clocks",
     0x4: "power_cap",
@@ -58,8 +62,8 @@ class GpuProbe:
             self._nvml = None
             return []
         self._devices = []  # from here on there is something to shut down
-        count = nvml.nvmlDeviceGetCount()
-        return [_Device(nvml, nvml.nvmlDeviceGetHandleByIndex(index)) for index in range(count)]
+        found = (_device(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
+        return [device for device in found if device is not None]
 
 
 class _Device:
@@ -68,7 +72,7 @@ class _Device:
     def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml = nvml
         self._handle = handle
-        self._unsupported: set[str] = set()
+        self._unsupported: set[tuple[Any, ...]] = set()
         self._unsupported_errors = _errors(nvml, _UNSUPPORTED)
         self._energy: tuple[float, float] | None = None
         self._id = _text(nvml.nvmlDeviceGetUUID(handle))
@@ -87,24 +91,28 @@ class _Device:
             memory_used_bytes=None if memory is None else memory.used,
             memory_total_bytes=None if memory is None else memory.total,
             power_w=None if power_mw is None else power_mw / 1000,
-            temperature_c=get("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
+            temperature_c=self._get_first(_TEMPERATURE, nvml.NVML_TEMPERATURE_GPU),
             sm_clock_mhz=get("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
             memory_clock_mhz=get("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
-            throttle_reasons=_reasons(get("nvmlDeviceGetCurrentClocksThrottleReasons")),
+            throttle_reasons=_reasons(self._get_first(_REASONS)),
             energy_j=energy_j,
             energy_rate_w=self._energy_rate(now_s, energy_j),
         )
 
     def _get(self, name: str, *arguments: Any) -> Any:
         """Ask one thing; None when this GPU, driver or user cannot have it."""
-        if name in self._unsupported:
+        ask = getattr(self._nvml, name, None)
+        if ask is None or (name, *arguments) in self._unsupported:
             return None
         try:
-            return getattr(self._nvml, name)(self._handle, *arguments)
+            return ask(self._handle, *arguments)
         except self._unsupported_errors:
-            if not arguments:  # one clock may be had without the other
-                self._unsupported.add(name)
+            self._unsupported.add((name, *arguments))
             return None
+
+    def _get_first(self, names: tuple[str, ...], *arguments: Any) -> Any:
+        found = (self._get(name, *arguments) for name in names)
+        return next((value for value in found if value is not None), None)
 
     def _energy_rate(self, now_s: float, energy_j: float | None) -> float | None:
         before, self._energy = self._energy, None if energy_j is None else (now_s, energy_j)
@@ -126,6 +134,13 @@ def load_nvml() -> Any | None:
     except (OSError, ImportError):
         return None
     return pynvml
+
+
+def _device(nvml: Any, index: int) -> _Device | None:
+    try:
+        return _Device(nvml, nvml.nvmlDeviceGetHandleByIndex(index))
+    except _errors(nvml, _UNREADABLE):  # the other GPUs may still be there
+        return None
 
 
 def _errors(nvml: Any, kinds: tuple[str, ...]) -> tuple[type[Exception], ...]:

@@ -6,7 +6,6 @@ A port that is forwarded to another machine looks like this one: nothing here ca
 from __future__ import annotations
 
 import ipaddress
-import socket
 import threading
 from collections.abc import Callable, Sequence
 
@@ -57,8 +56,9 @@ class Locality:
             addresses = self._resolve(host)
         except (OSError, UnicodeError):  # no such name, no name server, no name at all
             return
-        if host in self._due_s:  # not forgotten meanwhile
-            self._known[host] = any(_is_loopback(a) or self._is_own(a) for a in addresses)
+        answers = {bool(_is_loopback(address)) or self._is_own(address) for address in addresses}
+        if host in self._due_s and len(answers) == 1:  # neither forgotten meanwhile nor some of each
+            self._known[host] = answers.pop()
             self._due_s[host] = now_s + _LEARN_AGAIN_S
 
 
@@ -74,11 +74,15 @@ def _is_loopback(host: str) -> bool | None:
 
 
 def _resolve(host: str) -> list[str]:
+    import socket
+
     return [str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
 
 
 def _is_own(address: str) -> bool:
     """Tell whether a socket can be bound to it: only this machine's own addresses allow that."""
+    import socket  # here and above: not at import, a program may never call a server by name
+
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -89,4 +93,7 @@ def _is_own(address: str) -> bool:
 
 
 def _in_background(work: Callable[[], None]) -> None:
-    threading.Thread(target=work, name="ollameter-host-address", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="ollameter-host-address", daemon=True).start()
+    except RuntimeError:  # no more threads, or the interpreter is going down: it stays unknown
+        pass

@@ -23,9 +23,7 @@ _NEW_AT_ONCE = 64  # a machine that compiles starts hundreds of processes a seco
 class OllamaProcesses:
     """Follows the servers that listen on `ports()`, which are those of this machine only."""
 
-    def __init__(
-        self, table: ProcessTable, ports: Callable[[], Collection[int]], cpus: int
-    ) -> None:
+    def __init__(self, table: ProcessTable, ports: Callable[[], Collection[int]], cpus: int) -> None:
         self._table = table
         self._ports = ports
         self._cpus = cpus

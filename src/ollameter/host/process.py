@@ -1,4 +1,4 @@
-"""This process: CPU, resident memory, threads."""
+"""What this process itself uses: CPU, resident memory, threads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from ollameter.host.trail import Trail
 class ProcessProbe:
     """Reads `os.times()` and this process's line of the process table."""
 
-    def __init__(
-        self, times: Callable[[], Any], stat: Callable[[], ProcessStat | None], cpus: int
-    ) -> None:
+    def __init__(self, times: Callable[[], Any], stat: Callable[[], ProcessStat | None], cpus: int) -> None:
         self._times = times
         self._stat = stat
         self._cpus = cpus

@@ -60,7 +60,7 @@ class Pressure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessUse(msgspec.Struct, frozen=True, kw_only=True):
-    """This process; CPU as shares of the whole machine over the last second or a little more."""
+    """What this process uses; CPU as shares of the whole machine over the last second or a little more."""
 
     cpu_user: float | None = None
     cpu_system: float | None = None

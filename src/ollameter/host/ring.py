@@ -121,9 +121,7 @@ class Column:
         self._areas = Cells(capacity, index)
         self._covered = Cells(capacity, index)
         # Row k holds the maxima of 2^k blocks in a row, by the number of the last of them.
-        self._maxima = [
-            Cells(blocks, index // BLOCK, _ABSENT) for _ in range((blocks - 1).bit_length())
-        ]
+        self._maxima = [Cells(blocks, index // BLOCK, _ABSENT) for _ in range((blocks - 1).bit_length())]
 
     def append(self, index: int, value: float | None, since_s: float) -> None:
         """Add the sample `index`: `value` held for the `since_s` seconds before it."""

@@ -24,8 +24,8 @@ class WatchedServers:
         """Follow a server from now on; the one that was added first makes room when there are many."""
         if (address, port) in self.keys:
             return
-        while len(self.keys) >= _WATCHED:
-            self._drop(next(iter(self.keys)))
+        for oldest in list(self.keys)[: 1 - _WATCHED]:
+            self._drop(oldest)
         self.keys[address, port] = None
         self._locality.learn(address, self._clock())
 
@@ -48,8 +48,8 @@ class WatchedServers:
     def note_models(self, address: str, port: int, models: Sequence[ModelMemory]) -> None:
         """Hold what a server says that it has loaded; none at all is an answer too."""
         self._models[address, port] = (self._clock(), tuple(models))
-        while len(self._models) > _WATCHED:
-            self._models.pop(next(iter(self._models)), None)
+        for oldest in list(self._models)[:-_WATCHED]:
+            self._models.pop(oldest, None)
 
     def models(self) -> dict[ServerKey, tuple[ModelMemory, ...]]:
         """Return by server the models that are loaded, where that was told recently enough."""

