@@ -212,7 +212,7 @@ class PerformanceMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return stored and derived numbers as JSON types; times are ISO 8601 with Z."""
-        stored: dict[str, Any] = msgspec.to_builtins(self)
+        stored: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return stored | {name: getattr(self, name) for name in DERIVED}
 
     def to_json(self) -> str:

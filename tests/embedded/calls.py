@@ -26,7 +26,9 @@ def generate(server: EmbeddedOllama, prompt: str, **fields: Any) -> dict[str, An
     return {"model": server.model, "prompt": prompt, "stream": False, "options": options, **fields}
 
 
-def whole(http: requests.Session, server: EmbeddedOllama, path: str, body: dict[str, Any]) -> dict[str, Any]:
+def whole(
+    http: requests.Session, server: EmbeddedOllama, path: str, body: dict[str, Any]
+) -> dict[str, Any]:
     """Return an answer that is one object."""
     response = http.post(server.base_url + path, json=body | {"stream": False}, timeout=120)
     assert response.status_code == 200, response.text
@@ -48,9 +50,21 @@ def residual_ns(done: dict[str, Any]) -> int:
     return int(done["total_duration"]) - sum(int(done[phase]) for phase in PHASES)
 
 
+def connect(server: EmbeddedOllama) -> socket.socket:
+    """Return a bare connection."""
+    return socket.create_connection(("127.0.0.1", int(server.base_url.rpartition(":")[2])), 60)
+
+
+def exchange(server: EmbeddedOllama, request: bytes) -> bytes:
+    """Send bytes on a connection of their own; return all that comes until it closes."""
+    with connect(server) as connection, connection.makefile("rb") as file:
+        connection.sendall(request)
+        return file.read()
+
+
 def send(server: EmbeddedOllama, path: str, body: dict[str, Any]) -> socket.socket:
     """Send a request on a connection of its own and return it with nothing read."""
-    connection = socket.create_connection(("127.0.0.1", int(server.base_url.rpartition(":")[2])), 60)
+    connection = connect(server)
     payload = json.dumps(body).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(payload)}\r\n\r\n"
     connection.sendall(head.encode() + payload)

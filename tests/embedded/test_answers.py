@@ -176,7 +176,9 @@ def test_generate_is_templated_unless_raw(embedded: EmbeddedOllama, http: reques
     assert 1 < prompt_tokens(system="Hi") < prompt_tokens(system="Answer in one short word, please")
 
 
-@pytest.mark.parametrize("name", ["SMOLLM2:135M", "library/smollm2:135m", "registry.ollama.ai/library/smollm2:135m"])
+@pytest.mark.parametrize(
+    "name", ["SMOLLM2:135M", "library/smollm2:135m", "registry.ollama.ai/library/smollm2:135m"]
+)
 def test_the_models_name_may_be_written_in_full_and_is_echoed(
     embedded: EmbeddedOllama, http: requests.Session, name: str
 ) -> None:

@@ -81,7 +81,9 @@ def test_show_gives_the_headers_keys_and_leaves_its_lists_out(
 def test_ps_lists_the_model_while_it_is_loaded(embedded: EmbeddedOllama, http: requests.Session) -> None:
     """It is in main memory, with the context it really has, until its time is over."""
     before = datetime.now(UTC)
-    whole(http, embedded, "/api/chat", chat(embedded, num_predict=1, keep_alive="1h", options={"num_ctx": 64}))
+    whole(
+        http, embedded, "/api/chat", chat(embedded, num_predict=1, keep_alive="1h", options={"num_ctx": 64})
+    )
     (model,) = http.get(embedded.base_url + "/api/ps").json()["models"]
 
     expires_at = datetime.fromisoformat(model.pop("expires_at"))

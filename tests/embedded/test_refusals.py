@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from ollameter.embedded import EmbeddedOllama
-from tests.embedded.calls import SKY, send
+from tests.embedded.calls import SKY, exchange
 
 NAME = "smollm2:135m"
 THINK = '"high", "medium", "low", "max", true, or false'
@@ -148,16 +148,13 @@ def test_a_value_that_the_engine_refuses_is_passed_on(
     assert response.json()["error"]
 
 
-@pytest.mark.parametrize("header", ["Content-Length: -1", "Content-Length: x", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(
+    "header", ["Content-Length: -1", "Content-Length: x", "Transfer-Encoding: chunked"]
+)
 def test_a_body_without_a_readable_length_closes_the_connection(
     embedded: EmbeddedOllama, header: str
 ) -> None:
     """Where the next request would begin is unknown."""
-    with send(embedded, "/api/version", {}) as connection, connection.makefile("rb") as file:
-        while file.readline() != b"405 method not allowed":
-            if file.read(1) == b"4":
-                break
-        connection.sendall(f"POST /api/chat HTTP/1.1\r\n{header}\r\n\r\nnonsense\r\n\r\n".encode())
-        answer = file.read()
+    answer = exchange(embedded, f"POST /api/chat HTTP/1.1\r\n{header}\r\n\r\nnonsense\r\n\r\n".encode())
 
-    assert b"HTTP/1.1 400 " in answer
+    assert answer.startswith(b"HTTP/1.1 400 ")
