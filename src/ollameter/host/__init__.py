@@ -1,1 +1,1 @@
-"""What the machine is doing: psutil, /proc and NVML; knows nothing of OpenTelemetry."""
+"""What the machine is doing: /proc, psutil and NVML; knows nothing of OpenTelemetry."""

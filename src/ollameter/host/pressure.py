@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ollameter.host.proc import read_proc
 from ollameter.host.readings import Pressure
 from ollameter.host.trail import Trail
 
@@ -39,16 +40,9 @@ class PressureProbe:
 
     def _stalled_s(self, name: str) -> float | None:
         """Return how long some task has been stalled: the last field of the line `some`."""
-        text = self._text(f"pressure/{name}")
-        return None if text is None else int(text.split("\n", 1)[0].rpartition("total=")[2]) / _US_PER_S
+        text = read_proc(f"{self._proc}/pressure/{name}")
+        return int(text.split(b"\n", 1)[0].rpartition(b"total=")[2]) / _US_PER_S if text else None
 
     def _major_faults(self) -> float | None:
-        _, found, rest = (self._text("vmstat") or "").partition("\npgmajfault ")
-        return float(rest.split("\n", 1)[0]) if found else None
-
-    def _text(self, name: str) -> str | None:
-        """Return a file's text; None where the kernel does not have it, or refuses it."""
-        try:
-            return (self._proc / name).read_text(encoding="ascii")
-        except OSError:
-            return None
+        _, found, rest = (read_proc(f"{self._proc}/vmstat") or b"").partition(b"\npgmajfault ")
+        return float(rest.split(b"\n", 1)[0]) if found else None

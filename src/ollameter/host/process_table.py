@@ -1,4 +1,4 @@
-"""Other processes: what is read of them, and from where; Linux's own files need no psutil."""
+"""Other processes: what is read of them, and how Linux tells it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+
+from ollameter.host.proc import read_proc
 
 _LISTEN = b"0A"
 
@@ -51,7 +53,7 @@ class LinuxProcesses:
 
     def stat(self, pid: int) -> ProcessStat | None:
         """Read `stat`; a zombie has ended."""
-        text = _read(f"{self._proc}/{pid}/stat")
+        text = read_proc(f"{self._proc}/{pid}/stat")
         if text is None:
             return None
         head, _, tail = text.rpartition(b")")  # the name before it may hold anything
@@ -87,7 +89,7 @@ class LinuxProcesses:
         """Return by port the (inode, owner) of the sockets that listen on it."""
         found: dict[int, list[tuple[str, int]]] = {}
         for name in ("tcp", "tcp6"):
-            for line in (_read(f"{self._proc}/net/{name}") or b"").splitlines()[1:]:
+            for line in (read_proc(f"{self._proc}/net/{name}") or b"").splitlines()[1:]:
                 _, local, _, state, _, _, _, uid, _, inode, *_ = line.split()
                 port = int(local.rpartition(b":")[2], 16)
                 if state == _LISTEN and port in ports:
@@ -102,7 +104,7 @@ class LinuxProcesses:
         """Tell whether a process is a server of one of these users and keeps its descriptors secret."""
         if self._descriptors(pid) is not None:
             return False
-        arguments = (_read(f"{self._proc}/{pid}/cmdline") or b"").split(b"\0")
+        arguments = (read_proc(f"{self._proc}/{pid}/cmdline") or b"").split(b"\0")
         try:
             return b"serve" in arguments and os.stat(f"{self._proc}/{pid}").st_uid in owners
         except OSError:
@@ -122,20 +124,3 @@ def _link(path: str) -> str:
         return os.readlink(path)
     except OSError:  # closed meanwhile
         return ""
-
-
-def _read(path: str) -> bytes | None:
-    """Return a file of /proc; None when the process has ended. A third of `open`'s cost."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        pieces = []
-        while piece := os.read(descriptor, 1 << 16):
-            pieces.append(piece)
-        return b"".join(pieces)
-    except OSError:  # it ended between the two calls
-        return None
-    finally:
-        os.close(descriptor)

@@ -56,6 +56,7 @@ class Sampling:
         self.latest: Snapshot | None = None
         self._clock = clock
         self._servers = servers
+        self._ticks = 0
         self._slow_every = max(1, round(1 / interval_s))
         self._swap: SwapUse | None = None
         self._pressure: Pressure | None = None
@@ -75,8 +76,9 @@ class Sampling:
     def tick(self) -> None:
         """Take a sample, and at every fourth tick a slow one: drivers may need their time."""
         self._take_fast()
-        if self.fast.count % self._slow_every == 1 % self._slow_every:
+        if self._ticks % self._slow_every == 0:
             self._take_slow()
+        self._ticks += 1
 
     def _take_fast(self) -> None:
         now_s = self._clock()

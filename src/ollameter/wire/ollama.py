@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -163,7 +164,7 @@ class ChunkReader:
             raise InvalidResponse(f"the server sent an answer without `{field}`")
 
     def _note_end(self, seen: _Line, line: bytes) -> None:
-        raw = _any_object(line)
+        raw = _whole_object(line)
         if seen.error is not None:
             raise ResponseError(error_text(raw["error"]), status_code=200)
         self.final = Final(
@@ -172,6 +173,15 @@ class ChunkReader:
             finish_reason=_text_or_none(raw.get("done_reason")),
             raw=raw,
         )
+
+
+def _whole_object(line: bytes) -> dict[str, Any]:
+    """Decode everything; a number too large for msgspec must not cost the answer it came with."""
+    try:
+        return _any_object(line)
+    except msgspec.ValidationError:
+        whole: dict[str, Any] = json.loads(line)
+        return whole
 
 
 def _text_or_none(value: object) -> str | None:
