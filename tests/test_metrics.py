@@ -54,7 +54,9 @@ def test_a_derived_number_follows_its_formula(name: str) -> None:
     assert getattr(metrics(**WHOLE), name) == DERIVED[name][0]
 
 
-@pytest.mark.parametrize(("name", "part"), [(n, part) for n, (_, parts) in DERIVED.items() for part in parts])
+@pytest.mark.parametrize(
+    ("name", "part"), [(n, part) for n, (_, parts) in DERIVED.items() for part in parts]
+)
 def test_a_derived_number_is_unknown_when_a_part_is(name: str, part: str) -> None:
     """None, never 0."""
     assert getattr(metrics(**{**WHOLE, part: None}), name) is None

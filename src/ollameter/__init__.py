@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ollameter._version import __version__ as __version__
 from ollameter.errors import (
     ConnectionFailed,
     IncompleteResponse,
@@ -17,8 +18,6 @@ from ollameter.errors import (
 )
 from ollameter.messages import Chunk, Embedding, Message, Reply, ToolCall
 from ollameter.metrics import GpuLoad, HostLoad, ModelFacts, PerformanceMetrics, ServerTimings
-
-__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ollameter.providers.base import LLMProvider

@@ -114,7 +114,7 @@ def test_the_protocol_is_what_the_environment_says(fake: FakeOllama) -> None:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:  # type: ignore[override]  # silent
+        def log_message(self, *_: object) -> None:
             """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:

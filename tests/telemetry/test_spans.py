@@ -16,7 +16,7 @@ from ollameter.telemetry import names
 from ollameter.testing import Answer, CapturedTelemetry, FakeOllama, ManualClock, chat_lines
 from tests.providers.calls import MESSAGES, both_sides, run
 
-NUMBERS = {
+NUMBERS: dict[str, Any] = {
     "total_duration": 5_000_000_000, "load_duration": 1_000_000_000, "prompt_eval_count": 26,
     "prompt_eval_cached_count": 6, "prompt_eval_duration": 500_000_000, "eval_count": 11,
     "eval_duration": 2_000_000_000,
@@ -93,7 +93,8 @@ def test_what_the_server_did_not_say_is_neither_attribute_nor_record(
     fake: FakeOllama, captured: CapturedTelemetry
 ) -> None:
     """Absent is not zero."""
-    silent = chat_lines("Hi", done_reason="", **dict.fromkeys(NUMBERS))
+    unsaid: dict[str, Any] = dict.fromkeys(NUMBERS)
+    silent = chat_lines("Hi", done_reason="", **unsaid)
     fake.script("/api/chat", Answer(lines=silent))
     with provider(fake, captured) as llm, llm.stream(MESSAGES) as stream:
         list(stream)

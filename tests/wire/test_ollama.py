@@ -224,7 +224,9 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["message", "done", "error", "content", "response", "tool_calls", "eval_count"]),
+            st.sampled_from(
+                ["message", "done", "error", "content", "response", "tool_calls", "eval_count"]
+            ),
             inner,
             max_size=5,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ollameter import InvalidResponse, ModelNotFound, ResponseError, ServerBusy
@@ -43,7 +45,9 @@ def test_an_error_answer_becomes_the_error_it_stands_for(
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), (None, None), ("Fri, 31 Dec", None), ("-1", None)])
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), (None, None), ("Fri, 31 Dec", None), ("-1", None)]
+)
 def test_what_a_busy_server_asks_for_is_kept(header: str | None, seconds: float | None) -> None:
     """In seconds; a date is not guessed at."""
     error = error_from_response(503, b"", retry_after=header)
@@ -77,6 +81,7 @@ def test_model_names_are_read_or_refused() -> None:
     """Older servers name a model by `model` as well; no models is an empty list."""
     assert model_names({"models": [{"name": "a:1"}, {"model": "b"}]}) == ["a:1", "b"]
     assert model_names({}) == model_names({"models": None}) == []
+    wrong: dict[str, Any]
     for wrong in ({"models": 3}, {"models": [{}]}, {"models": ["x"]}):
         with pytest.raises(InvalidResponse):
             model_names(wrong)

@@ -154,9 +154,8 @@ class Exchange(BaseHTTPRequestHandler):
     def _read_chunk(self) -> bytes:
         size = int(self.rfile.readline().partition(b";")[0], 16)
         data = self.rfile.read(size)
-        self.rfile.readline()
-        while not size and self.rfile.readline().strip():
-            pass  # trailers
+        while self.rfile.readline().strip():
+            pass  # trailers follow the last chunk; any other ends with this line
         return data
 
 

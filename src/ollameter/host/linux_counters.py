@@ -6,17 +6,12 @@ all of the sampling may. Elsewhere psutil is the source.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 from ollameter.host.proc import read_proc
 
 _KIB = 1024
-_MEMORY_LINES = re.compile(
-    rb"^(MemTotal|MemFree|MemAvailable|Buffers|Cached|SReclaimable|SwapTotal|SwapFree): +(\d+) kB",
-    re.MULTILINE,
-)
 
 
 class CpuTimes(NamedTuple):
@@ -67,23 +62,31 @@ class LinuxCounters:
 
     def virtual_memory(self) -> VirtualMemory:
         """Return the memory's figures, like `psutil.virtual_memory()`."""
-        lines = self._lines()
+        text = _read(self._meminfo)
+        free = _bytes_of(b"MemFree:", text)
         return VirtualMemory(
-            total=lines[b"MemTotal"],
-            available=lines.get(b"MemAvailable", lines[b"MemFree"]),
-            free=lines[b"MemFree"],
-            buffers=lines.get(b"Buffers", 0),
-            cached=lines.get(b"Cached", 0) + lines.get(b"SReclaimable", 0),
+            total=_bytes_of(b"MemTotal:", text),
+            available=_bytes_of(b"MemAvailable:", text, free),
+            free=free,
+            buffers=_bytes_of(b"Buffers:", text, 0),
+            cached=_bytes_of(b"\nCached:", text, 0) + _bytes_of(b"SReclaimable:", text, 0),
         )
 
     def swap_memory(self) -> SwapMemory:
         """Return the swap space's figures, like `psutil.swap_memory()`."""
-        lines = self._lines()
-        total = lines.get(b"SwapTotal", 0)
-        return SwapMemory(total, total - lines.get(b"SwapFree", 0))
+        text = _read(self._meminfo)
+        total = _bytes_of(b"SwapTotal:", text, 0)
+        return SwapMemory(total, total - _bytes_of(b"SwapFree:", text, 0))
 
-    def _lines(self) -> dict[bytes, int]:
-        return {name: int(kib) * _KIB for name, kib in _MEMORY_LINES.findall(_read(self._meminfo))}
+
+def _bytes_of(name: bytes, text: bytes, missing: int | None = None) -> int:
+    """Return the figure that stands behind a name; raises `KeyError` when it must not be missing."""
+    _, found, rest = text.partition(name)
+    if found:
+        return int(rest[:32].split(None, 1)[0]) * _KIB
+    if missing is None:
+        raise KeyError(name.decode())
+    return missing
 
 
 def _read(path: str) -> bytes:

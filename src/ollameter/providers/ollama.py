@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ollameter import __version__
+from ollameter._version import __version__
 from ollameter.call import Call, Clock, SystemClock, end_open_calls
 from ollameter.errors import InvalidRequest, OllameterError
 from ollameter.messages import Reply, Request

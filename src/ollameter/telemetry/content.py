@@ -13,7 +13,7 @@ from opentelemetry import _logs
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from ollameter import __version__
+from ollameter._version import __version__
 from ollameter.errors import InvalidRequest
 from ollameter.messages import Message, Request
 from ollameter.metrics import PerformanceMetrics

@@ -15,7 +15,7 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from ollameter import __version__
+from ollameter._version import __version__
 from ollameter.errors import OllameterError, error_type_of
 from ollameter.messages import Message, Request
 from ollameter.metrics import NS_PER_S, PerformanceMetrics
