@@ -50,7 +50,8 @@ class Window:
 
 def begin(*, stream: bool = True) -> tuple[Call, ManualClock, Observer, list[PerformanceMetrics]]:
     """Return a call that has begun, its clock, its observer and what it noted at its end."""
-    clock, observer, noted = ManualClock(), Observer(), []
+    clock, observer = ManualClock(), Observer()
+    noted: list[PerformanceMetrics] = []
     request = Request(operation="chat", path="/api/chat", model="m", stream=stream, body={})
     call = Call(request, "h", 1, clock=clock, window=Window(), on_end=noted.append)
     call.observer = observer
@@ -92,7 +93,7 @@ def test_a_whole_answer_has_no_chunks_to_time() -> None:
     assert call.metrics.time_to_first_answer_s is None
 
 
-ENDINGS = {
+ENDINGS: dict[str, tuple[Any, str, str | None]] = {
     "abandon": (lambda call: call.abandon(), "abandoned", None),
     "generator": (lambda call: call.fail(GeneratorExit()), "abandoned", None),
     "cut": (lambda call: call.fail(IncompleteResponse("x")), "truncated", "stream_truncated"),

@@ -139,10 +139,7 @@ def test_a_stop_text_ends_the_answer_before_it(embedded: EmbeddedOllama, http: r
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
-@pytest.mark.parametrize("raw", [False, True])
-def test_a_schema_is_enforced(
-    embedded: EmbeddedOllama, http: requests.Session, path: str, raw: bool
-) -> None:
+def test_a_schema_is_enforced(embedded: EmbeddedOllama, http: requests.Session, path: str) -> None:
     """The engine samples only what fits."""
     schema = {
         "type": "object",
@@ -152,10 +149,38 @@ def test_a_schema_is_enforced(
     }
     body = chat(embedded, num_predict=60, format=schema) | {"prompt": "The sky is"}
 
-    answer = whole(http, embedded, path, body | {"raw": raw} if path == "/api/generate" else body)
+    answer = whole(http, embedded, path, body)
 
     text = answer["response"] if path == "/api/generate" else answer["message"]["content"]
     assert json.loads(text)["color"] in ("blue", "red")
+
+
+def test_every_option_of_ollama_is_accepted(embedded: EmbeddedOllama, http: requests.Session) -> None:
+    """Sampling options are obeyed, a runner's are checked, null is the default, unknown is ignored."""
+    options = {
+        "num_keep": 2,
+        "seed": -5,
+        "num_predict": 3,
+        "top_k": 10.0,
+        "top_p": 0.5,
+        "min_p": 0.1,
+        "typical_p": 0.9,
+        "repeat_last_n": -1,
+        "repeat_penalty": 1.2,
+        "presence_penalty": 0.1,
+        "frequency_penalty": 0.1,
+        "stop": None,
+        "num_ctx": 2048,
+        "num_batch": 256,
+        "num_gpu": 0,
+        "main_gpu": 0,
+        "num_thread": 2,
+        "use_mmap": True,
+        "penalize_newline": "whatever",
+    }
+    answer = whole(http, embedded, "/api/chat", chat(embedded, options=options))
+
+    assert answer["eval_count"] == 3
 
 
 def test_json_format_begins_an_object(embedded: EmbeddedOllama, http: requests.Session) -> None:
@@ -215,11 +240,12 @@ def test_an_empty_call_loads_and_one_with_keep_alive_zero_unloads(
     assert unloaded == base | {"done_reason": "unload"}
 
 
+@pytest.mark.parametrize("keep_alive", [0, 0.05, "0", "50ms", "+0.05s"])
 def test_a_model_is_unloaded_when_its_time_is_over(
-    embedded: EmbeddedOllama, http: requests.Session
+    embedded: EmbeddedOllama, http: requests.Session, keep_alive: float | str
 ) -> None:
-    """`keep_alive` counts from the end of the last call."""
-    whole(http, embedded, "/api/chat", chat(embedded, num_predict=1, keep_alive="50ms"))
+    """`keep_alive` counts from the end of the last call; numbers are seconds."""
+    whole(http, embedded, "/api/chat", chat(embedded, num_predict=1, keep_alive=keep_alive))
 
     until(lambda: http.get(embedded.base_url + "/api/ps").json() == {"models": []})
 

@@ -22,6 +22,7 @@ TABLE: list[tuple[str, Any, int, str]] = [
     ("chat", b"{model}", 400, "invalid character 'm' looking for beginning of value"),
     ("chat", b'{"model":NaN}', 400, "invalid character 'N' looking for beginning of value"),
     ("chat", b"[" * 100_000, 400, "exceeded max depth"),
+    ("chat", b'{"model":"\xff"}', 400, "invalid model name"),
     ("chat", b"[]", 400, "json: cannot unmarshal array into Go value"),
     ("chat", {"model": 1}, 400, FIELD.format("number", "ChatRequest.model", "string")),
     ("chat", {"stream": "no"}, 400, FIELD.format("string", "ChatRequest.stream", "bool")),
@@ -61,6 +62,12 @@ TABLE: list[tuple[str, Any, int, str]] = [
     ("chat", {"keep_alive": []}, 400, "Unsupported type: 'array'"),
     ("chat", {"options": {"temperature": "hot"}}, 500, 'option "temperature" must be of type float32'),
     ("chat", {"options": {"top_k": True}}, 500, 'option "top_k" must be of type integer'),
+    (
+        "chat",
+        b'{"model":"smollm2:135m","options":{"min_p":1e999}}',
+        500,
+        'option "min_p" must be of type float32',
+    ),
     ("chat", {"options": {"num_ctx": "4k"}}, 500, 'option "num_ctx" must be of type integer'),
     ("chat", {"options": {"use_mmap": 1}}, 500, 'option "use_mmap" must be of type boolean'),
     ("chat", {"options": {"stop": "."}}, 500, 'option "stop" must be of type array'),
@@ -78,6 +85,12 @@ TABLE: list[tuple[str, Any, int, str]] = [
         "raw mode does not support template, system, or context",
     ),
     ("generate", {"context": [1]}, 400, 'the embedded server does not offer "context"'),
+    (
+        "generate",
+        {"raw": True, "format": "json"},
+        400,
+        'the embedded server does not offer "format with raw"',
+    ),
     ("chat", {"logprobs": True}, 400, 'the embedded server does not offer "logprobs"'),
     (
         "chat",
@@ -111,17 +124,26 @@ def test_a_refusal_has_ollamas_status_and_words(
     assert response.headers["Content-Type"].startswith("application/json")
 
 
-@pytest.mark.parametrize("raw", [False, True])
-def test_a_schema_that_the_engine_cannot_enforce_is_refused(
-    embedded: EmbeddedOllama, http: requests.Session, raw: bool
+def test_a_number_of_thousands_of_digits_is_refused(
+    embedded: EmbeddedOllama, http: requests.Session
 ) -> None:
-    """It would otherwise be ignored in silence."""
-    body = {"model": NAME, "prompt": "hi", "raw": raw, "format": {"type": "nonsense"}}
+    """Python would rather not convert it."""
+    body = b'{"options":{"seed":' + b"1" * 5000 + b"}}"
+    response = http.post(f"{embedded.base_url}/api/chat", data=body)
+
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("schema", [{"type": "nonsense"}, {"$ref": "#/nowhere"}, {"enum": []}])
+def test_a_schema_that_the_engine_cannot_enforce_is_refused(
+    embedded: EmbeddedOllama, http: requests.Session, schema: Any
+) -> None:
+    """The engine's own words follow Ollama's."""
+    body = {"model": NAME, "prompt": "hi", "format": schema}
     response = http.post(f"{embedded.base_url}/api/generate", json=body)
 
     assert response.status_code == 500
-    assert response.json()["error"].startswith("invalid format: ")
-    assert "unrecognized type nonsense" in response.json()["error"]
+    assert response.json()["error"].startswith("invalid format: JSON schema error at #: ")
 
 
 def test_a_prompt_longer_than_the_context_is_refused_with_json_in_the_text(

@@ -15,9 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from ollameter.embedded.job import Failed, Job
+from ollameter.embedded.job import Job, refusal
 
 # The engine looks for a cancellation between batches of the prompt: 64 tokens are about 1 s.
 _BATCH_TOKENS = 64
@@ -119,7 +117,7 @@ class Engine:
             if not job.cancelled:
                 answer(job.request, receive)
         except Exception as error:  # xllamacpp passes on whatever C++ threw
-            job.put(Failed(400, str(error)))
+            job.put(refusal(str(error)))
         finally:
             job.put(None)
 
@@ -134,17 +132,6 @@ class Engine:
         with self._lock:
             if not self._unfinished and time.monotonic() >= self._expires_s:
                 self._native = None
-
-
-def schema_error(schema: dict[str, Any]) -> str | None:
-    """Return why the engine cannot enforce a JSON schema, None when it can."""
-    import xllamacpp
-
-    try:
-        xllamacpp.json_schema_to_grammar(msgspec.json.encode(schema).decode())
-    except Exception as error:  # xllamacpp passes on whatever C++ threw
-        return str(error)
-    return None
 
 
 def _start_native(model: Path, context_length: int, threads: int) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 _LOOK_AT_READER_S = 0.05
+_SCHEMA_ERROR = "JSON schema error"
 
 
 class Timings(msgspec.Struct, frozen=True):
@@ -128,6 +129,12 @@ class Job:
     def put(self, event: Event | None) -> None:
         """Hand an event to the reader; None is the last."""
         self._events.put(event)
+
+
+def refusal(text: str) -> Failed:
+    """Return what the engine's complaint about a request is to the caller."""
+    before, marker, problem = text.partition(_SCHEMA_ERROR)
+    return Failed(500, f"invalid format: {marker}{problem}") if marker else Failed(400, before)
 
 
 def _failure(error: dict[str, Any]) -> Failed:

@@ -51,10 +51,13 @@ def accepted(shell: RequestsShell, settings: HttpSettings, sent: Sent, guard: Gu
             raise refusal(response)
         except _RETRIED as error:
             delay_s = retries.delay_s(error, guard.now())
-            if delay_s is None or guard.was_cut:
+            if delay_s is None:
                 raise
+            refused = error
         guard.ends_at = retries.ends_at
         guard.pause(delay_s)
+        if guard.was_cut:
+            raise refused
         sent.attempts += 1
 
 
@@ -71,10 +74,13 @@ async def accepted_async(
             raise await refusal_async(response)
         except _RETRIED as error:
             delay_s = retries.delay_s(error, guard.now())
-            if delay_s is None or guard.was_cut:
+            if delay_s is None:
                 raise
+            refused = error
         guard.ends_at = retries.ends_at
         await guard.pause_async(delay_s)
+        if guard.was_cut:
+            raise refused
         sent.attempts += 1
 
 

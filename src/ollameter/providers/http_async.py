@@ -147,23 +147,24 @@ class AiohttpShell:
         guard: Guard,
     ) -> aiohttp.ClientResponse:
         session = self._given or (await self._kept()).session
-        guard.arm("connect")
+        # A caller's own session does not tell when it is connected: its own limit sees to that.
+        guard.arm("connect" if self._own else "first_byte")
+        connect_s = None if self._own else self._settings.timeouts.connect
         async with asyncio.timeout(None) as opening:
             guard.hold(partial(_expire, opening))
-            response = await session.request(
+            return await session.request(
                 method,
                 self._settings.address.connect_url + path,
                 data=body,
                 headers={**self._settings.headers, **headers},
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None),  # the guard's deadlines are the limits
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=connect_s
+                ),  # the guard's deadlines are the limits
                 proxy=self._proxy(),
                 ssl=self._tls,
                 trace_request_ctx=guard,
             )
-            if not self._own:
-                guard.arm("first_byte")  # a caller's own session does not tell when it is connected
-        return response
 
     async def _kept(self) -> _LoopSession:
         loop = asyncio.get_running_loop()
@@ -198,6 +199,8 @@ class AiohttpShell:
         return places.release
 
     def _ours(self, error: BaseException, guard: Guard, names: dict[str, Any]) -> BaseException:
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            guard.phase = "connect"
         if guard.passed or isinstance(error, TimeoutError):
             return guard.error()
         # aiohttp has one class for a body that is garbage, cut off or reset: its words tell.

@@ -98,7 +98,10 @@ class RequestsShell:
             auth=None if self._session.auth else _no_auth,
         )
         prepared = self._session.prepare_request(request)
-        guard.arm("connect")
+        if self._own:
+            guard.arm("connect")
+        else:
+            guard.phase = "first_byte"  # until the headers are in, only the socket's limits hold
         _sending.guard = guard if self._own else None
         try:
             response = self._session.send(
@@ -119,9 +122,8 @@ class RequestsShell:
     def _where(self, prepared: requests.PreparedRequest) -> dict[str, Any]:
         if self._own:
             return {"proxies": self._proxies, "verify": self._trusted, "cert": self._settings.cert}
-        return dict(self._session.merge_environment_settings(prepared.url or "", {}, None, None, None)) | {
-            "stream": True
-        }
+        where = self._session.merge_environment_settings(prepared.url or "", {}, None, None, None)
+        return {name: where[name] for name in ("proxies", "verify", "cert")}
 
     def _take_place(self) -> Callable[[], None]:
         """Wait for one of `max_connections`; the wait counts as one for the first byte."""
@@ -227,14 +229,24 @@ class _GuardedConnection:
     """Hands its socket to the guard of the call it serves, and says when the request is written."""
 
     sock: socket.socket | None
+    _twin: socket.socket | None = None
+
+    def connect(self) -> None:
+        try:
+            super().connect()  # type: ignore[misc]  # mixed into urllib3's
+        finally:
+            if self._twin is not None:
+                self._twin.close()
+                self._twin = None
 
     def _new_conn(self) -> socket.socket:
         made: socket.socket = super()._new_conn()  # type: ignore[misc]  # mixed into urllib3's
         guard: Guard | None = getattr(_sending, "guard", None)
         if guard is not None:
             # A duplicate: the TLS handshake takes the socket itself away.
-            twin = made.dup() if isinstance(self, HTTPSConnection) else made
-            guard.hold(partial(_shut, twin))
+            if isinstance(self, HTTPSConnection):
+                self._twin = made.dup()
+            guard.hold(partial(_shut, self._twin or made))
         return made
 
     def getresponse(self) -> Any:
