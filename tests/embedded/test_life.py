@@ -152,10 +152,13 @@ def test_the_module_runs_in_the_foreground_until_it_is_told_to_stop(http: reques
     command = [sys.executable, "-m", "ollameter.embedded", "--threads", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        name, _, url = process.stdout.readline().split()
-        done = http.post(url + "/api/chat", json={"model": name, "messages": []}).json()
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        try:
+            name, _, url = process.stdout.readline().split()
+            done = http.post(url + "/api/chat", json={"model": name, "messages": []}).json()
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
 
     assert (name, done["done_reason"]) == ("smollm2:135m", "load")
     assert (process.returncode, out, err) == (0, "", "")

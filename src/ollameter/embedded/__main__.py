@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import signal
 import sys
-import threading
+import time
 
 from ollameter.embedded.server import EmbeddedOllama
 
@@ -24,7 +24,8 @@ def main() -> None:
     ):
         sys.stdout.write(f"{server.model} at {server.base_url}\n")
         sys.stdout.flush()
-        threading.Event().wait()
+        while True:  # a signal that comes just before a wait without end would be lost in it
+            time.sleep(1)
 
 
 if __name__ == "__main__":

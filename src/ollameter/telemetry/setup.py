@@ -115,7 +115,7 @@ def _set_up(service_name: str | None, service_version: str | None) -> TelemetryH
 
     from ollameter.telemetry.delivery import PatientSpanExporter, Road, WatchedMetricExporter
 
-    spans, metrics, logs, endpoint = _exporters()
+    spans, metrics, logs, endpoint = otlp_exporters()
     road = Road(endpoint)
     road.quiet_the_sdk()
     resource = _resource(service_name, service_version)
@@ -134,7 +134,7 @@ def _set_up(service_name: str | None, service_version: str | None) -> TelemetryH
     return handle
 
 
-def _exporters() -> tuple[Any, Any, Any, str]:
+def otlp_exporters() -> tuple[Any, Any, Any, str]:
     """Return the exporters of spans, metrics and logs that the environment asks for."""
     protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip() or _GRPC
     if protocol not in {_GRPC, _HTTP}:

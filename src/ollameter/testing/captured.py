@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -18,6 +17,8 @@ try:
     from opentelemetry.sdk.trace.sampling import Sampler
 except ImportError as error:  # pragma: no cover  # tested in an environment without the SDK
     raise ImportError('CapturedTelemetry needs the SDK: pip install "ollameter[otlp]"') from error
+
+from ollameter.telemetry.setup import otlp_exporters
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,12 @@ class CapturedTelemetry:
         self._logs: Any = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK's own
         self.tracer_provider = TracerProvider(sampler=sampler)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.meter_provider = MeterProvider(
-            [self._reader, *(_otlp_reader() if export else ())],
-            exemplar_filter=AlwaysOnExemplarFilter(),
-            views=views,
-        )
+        readers: list[Any] = [self._reader]
         if export:
-            self.tracer_provider.add_span_processor(_otlp_processor())
+            spans, metrics, _, _ = otlp_exporters()
+            self.tracer_provider.add_span_processor(BatchSpanProcessor(spans))
+            readers.append(PeriodicExportingMetricReader(metrics))
+        self.meter_provider = MeterProvider(readers, exemplar_filter=AlwaysOnExemplarFilter(), views=views)
         self.logger_provider = LoggerProvider()
         self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
 
@@ -146,30 +146,6 @@ class CapturedTelemetry:
 
     def __exit__(self, *exc_info: object) -> None:
         self.shutdown()
-
-
-def _is_http() -> bool:
-    return os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").strip() == "http/protobuf"
-
-
-def _otlp_processor() -> BatchSpanProcessor:
-    if _is_http():
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        return BatchSpanProcessor(OTLPSpanExporter())
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc
-
-    return BatchSpanProcessor(Grpc())
-
-
-def _otlp_reader() -> list[PeriodicExportingMetricReader]:
-    if _is_http():
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-
-        return [PeriodicExportingMetricReader(OTLPMetricExporter())]
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc
-
-    return [PeriodicExportingMetricReader(Grpc())]
 
 
 def _span(span: ReadableSpan) -> CapturedSpan:
