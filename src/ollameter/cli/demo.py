@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ollameter import OllamaProvider, OllameterError, PerformanceMetrics, Stream
+from ollameter.telemetry import names
 from ollameter.testing import CapturedTelemetry
 from ollameter.testing.captured import CapturedSpan
 
@@ -97,7 +98,7 @@ def print_telemetry(captured: CapturedTelemetry) -> None:
     print("\nThe metrics that are exported")
     for name, metric in sorted(captured.metrics.items()):
         for point in metric.points:
-            kind = point.attributes.get("gen_ai.token.type", "")
+            kind = point.attributes.get(names.TOKEN_TYPE, "")
             value = point.value if point.sum is None else point.sum
             print(f"  {name:<46}{value:>14.6g} {metric.unit} {kind}")
 
@@ -107,9 +108,9 @@ def _check(metrics: PerformanceMetrics, span: CapturedSpan) -> None:
     problems = []
     if metrics.outcome != "completed":
         problems.append(f"the call ended as {metrics.outcome}")
-    if span.attributes.get("ollama.request.duration") != metrics.total_s:
+    if span.attributes.get(names.REQUEST_DURATION) != metrics.total_s:
         problems.append("the span's duration is not the metrics'")
-    if span.attributes.get("gen_ai.usage.output_tokens") != metrics.output_tokens:
+    if span.attributes.get(names.USAGE_OUTPUT_TOKENS) != metrics.output_tokens:
         problems.append("the span's tokens are not the metrics'")
     parts = [metrics.load_s, metrics.prompt_eval_s, metrics.eval_s]
     if metrics.total_s is None or sum(part or 0 for part in parts) > metrics.total_s + 0.001:

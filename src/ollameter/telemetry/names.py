@@ -115,6 +115,17 @@ HW_ID = "hw.id"
 HW_NAME = "hw.name"
 HW_TYPE = "hw.type"
 
+# Who exports: attributes of the resource.
+SERVICE_NAME = "service.name"
+SERVICE_VERSION = "service.version"
+SERVICE_INSTANCE_ID = "service.instance.id"
+RESOURCE_HOST_NAME = "host.name"
+RESOURCE_HOST_ARCH = "host.arch"
+PROCESS_PID = "process.pid"
+PROCESS_EXECUTABLE_NAME = "process.executable.name"
+PROCESS_RUNTIME_NAME = "process.runtime.name"
+PROCESS_RUNTIME_VERSION = "process.runtime.version"
+
 # Context keys of other instrumentations: where one of them is set, nothing is started.
 GENAI_CONTEXT_KEY = "opentelemetry.genai.client.inference.context"
 

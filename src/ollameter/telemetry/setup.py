@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 from opentelemetry import _logs, trace
 from opentelemetry import metrics as otel_metrics
 
+from ollameter.telemetry import names
+
 if TYPE_CHECKING:
     from ollameter.telemetry.delivery import Road
 
@@ -159,20 +161,25 @@ def _resource(service_name: str | None, service_version: str | None) -> Any:
     """Return who exports: the environment's attributes win over these, except a name in code."""
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
+    machine = platform.machine().lower()
     ours: dict[str, str | int] = {
-        "service.name": service_name or os.path.basename(sys.argv[0] or "python"),
-        "service.version": service_version or "unknown",
-        "service.instance.id": str(uuid.uuid4()),
-        "host.name": socket.gethostname(),
-        "host.arch": _ARCHITECTURES.get(platform.machine().lower(), platform.machine().lower()),
-        "process.pid": os.getpid(),
-        "process.executable.name": os.path.basename(sys.executable or "python"),
-        "process.runtime.name": platform.python_implementation().lower(),
-        "process.runtime.version": platform.python_version(),
+        names.SERVICE_NAME: service_name or os.path.basename(sys.argv[0] or "python"),
+        names.SERVICE_VERSION: service_version or "unknown",
+        names.SERVICE_INSTANCE_ID: str(uuid.uuid4()),
+        names.RESOURCE_HOST_NAME: socket.gethostname(),
+        names.RESOURCE_HOST_ARCH: _ARCHITECTURES.get(
+            platform.machine().lower(), platform.machine().lower()
+        ),
+        names.PROCESS_PID: os.getpid(),
+        names.PROCESS_EXECUTABLE_NAME: os.path.basename(sys.executable or "python"),
+        names.PROCESS_RUNTIME_NAME: platform.python_implementation().lower(),
+        names.PROCESS_RUNTIME_VERSION: platform.python_version(),
     }
     given = OTELResourceDetector().detect()
     resource = Resource.create({**ours}).merge(given)
-    return resource if service_name is None else resource.merge(Resource({"service.name": service_name}))
+    return (
+        resource if service_name is None else resource.merge(Resource({names.SERVICE_NAME: service_name}))
+    )
 
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
