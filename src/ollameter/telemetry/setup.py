@@ -167,9 +167,7 @@ def _resource(service_name: str | None, service_version: str | None) -> Any:
         names.SERVICE_VERSION: service_version or "unknown",
         names.SERVICE_INSTANCE_ID: str(uuid.uuid4()),
         names.RESOURCE_HOST_NAME: socket.gethostname(),
-        names.RESOURCE_HOST_ARCH: _ARCHITECTURES.get(
-            platform.machine().lower(), platform.machine().lower()
-        ),
+        names.RESOURCE_HOST_ARCH: _ARCHITECTURES.get(machine, machine),
         names.PROCESS_PID: os.getpid(),
         names.PROCESS_EXECUTABLE_NAME: os.path.basename(sys.executable or "python"),
         names.PROCESS_RUNTIME_NAME: platform.python_implementation().lower(),
