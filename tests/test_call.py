@@ -35,7 +35,13 @@ class Observer:
     def __init__(self) -> None:
         self.ends: list[tuple[PerformanceMetrics | None, BaseException | None, Any]] = []
 
-    def end(self, metrics: PerformanceMetrics | None, error: BaseException | None, message: Any) -> None:
+    def end(
+        self,
+        metrics: PerformanceMetrics | None,
+        error: BaseException | None,
+        message: Any,
+        gaps_s: Any = (),
+    ) -> None:
         """Note the end."""
         self.ends.append((metrics, error, message()))
 

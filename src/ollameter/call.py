@@ -6,7 +6,7 @@ import io
 import sys
 import threading
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -56,8 +56,12 @@ class CallObserver(Protocol):
         metrics: PerformanceMetrics | None,
         error: BaseException | None,
         message: Callable[[], Message],
+        gaps_s: Sequence[float] = (),
     ) -> None:
-        """Take note of how the call ended; `message()` builds the answer so far when wanted."""
+        """Take note of how the call ended; `message()` builds the answer so far when wanted.
+
+        `gaps_s` are the times between chunks, when the call was told to take them.
+        """
 
 
 class HostWindow(Protocol):
@@ -83,6 +87,7 @@ class Call:
         clock: Clock,
         window: HostWindow | None = None,
         on_end: Callable[[PerformanceMetrics], None] | None = None,
+        time_chunks: bool = False,
     ) -> None:
         self.request = request
         self.attempts = 1
@@ -100,6 +105,8 @@ class Call:
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[Any] | None = None
         self._chunks = 0
+        self._gaps_s: list[float] | None = [] if time_chunks and request.stream else None
+        self._last_at: float | None = None
         self._first_at: float | None = None
         self._answer_at: float | None = None
         self.start_ns = clock.unix_ns()
@@ -111,6 +118,8 @@ class Call:
         self._chunks += 1
         if self._answer_at is None:
             self._note_first(chunk)
+        if self._gaps_s is not None:
+            self._note_gap(self._gaps_s)
         self._text.write(chunk.text)
         if chunk.thinking:
             self._thinking.write(chunk.thinking)
@@ -183,6 +192,12 @@ class Call:
             format_type=self.request.format_type,
         )
 
+    def _note_gap(self, gaps_s: list[float]) -> None:
+        now = self._clock.seconds()
+        if self._last_at is not None:
+            gaps_s.append(now - self._last_at)
+        self._last_at = now
+
     def _note_first(self, chunk: Chunk) -> None:
         now = self._clock.seconds()
         if self._first_at is None:
@@ -202,7 +217,7 @@ class Call:
         if self._on_end is not None:
             self._on_end(metrics)
         if self.observer is not None:
-            self.observer.end(metrics, error, self.message)
+            self.observer.end(metrics, error, self.message, self._gaps_s or ())
         return True
 
     def _measured(self, duration_s: float, outcome: Outcome, error_type: str | None) -> PerformanceMetrics:

@@ -298,3 +298,20 @@ def test_broken_telemetry_costs_no_answer(
     assert captured.span.attributes["ollameter.outcome"] == "completed"
     assert "gen_ai.input.messages" not in captured.span.attributes
     assert "could not export content" in caplog.text
+
+
+def test_the_time_between_chunks_is_recorded_when_it_is_asked_for(
+    fake: FakeOllama, captured: CapturedTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One record a gap, by the conventions' name and buckets; off unless the environment says so."""
+    monkeypatch.setenv("OLLAMETER_CHUNK_METRICS", "true")
+    clock = ManualClock()
+    fake.script("/api/chat", Answer(lines=chat_lines("a", "b", "c")))
+    with provider(fake, captured, clock=clock) as llm, llm.stream(MESSAGES) as stream:
+        for _ in stream:
+            clock.advance(0.05)
+
+    metric = captured.metrics["gen_ai.client.operation.time_per_output_chunk"]
+    assert (metric.unit, metric.points[0].bounds) == ("s", names.DURATION_BUCKETS)
+    assert metric.points[0].count == 3
+    assert metric.points[0].sum == pytest.approx(0.15)

@@ -51,6 +51,8 @@ class OllamaProvider(LLMProvider):
     - `max_connections`: None is no limit; further calls wait for a place
     - `session`, `async_session`: your own, left open by `close()`
     - `tracer_provider`, `meter_provider`, `logger_provider`: None is the global one
+    - `ensure`: None, the only value so far: a call finds out by itself whether its model is there
+    - `host_monitor`: this version does not measure the machine yet; `metrics.host` is None either way
     - `capture_content`, `redact`, `phase_spans`, `suppress_http_spans`: see docs/telemetry.md
 
     Raises `InvalidRequest` for settings that cannot be used.
@@ -63,6 +65,7 @@ class OllamaProvider(LLMProvider):
         model: str | None = None,
         timeout: Timeouts | None = None,
         retries: int = 2,
+        ensure: None = None,
         headers: Mapping[str, str] | None = None,
         api_key: str | None = None,
         verify: bool | str = True,
@@ -80,6 +83,7 @@ class OllamaProvider(LLMProvider):
         redact: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] | None = None,
         phase_spans: bool | None = None,
         suppress_http_spans: bool = False,
+        host_monitor: bool = True,
         clock: Clock | None = None,
     ) -> None:
         address = (
@@ -87,6 +91,10 @@ class OllamaProvider(LLMProvider):
             if base_url is None
             else parse_address(base_url, "base_url")
         )
+        if ensure is not None:
+            raise InvalidRequest(f"ensure: only None is supported by this version, got {ensure!r:.80}")
+        if not isinstance(host_monitor, bool):
+            raise InvalidRequest(f"host_monitor: expected True or False, got {host_monitor!r:.80}")
         self._model = model
         self._settings = HttpSettings(
             address=address,
@@ -270,7 +278,14 @@ class OllamaProvider(LLMProvider):
         self._refuse_when_closed()
         address = self._settings.address
         host, port = address.connect_host, address.port
-        call = Call(request, host, port, clock=self._clock, on_end=self._note)
+        call = Call(
+            request,
+            host,
+            port,
+            clock=self._clock,
+            on_end=self._note,
+            time_chunks=self._telemetry.instruments.times_chunks,
+        )
         call.observer = self._telemetry.start_call(request, host, port, call.start_ns)
         if call.observer.recording and not self._hooked:
             self._hooked = True

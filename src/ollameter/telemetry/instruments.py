@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.context import Context
@@ -70,6 +70,11 @@ class Instruments:
         self._retries = meter.create_counter(
             names.RETRIES, names.RETRIES_UNIT, "Requests beyond the first of a call."
         )
+        self.times_chunks = _is_true("OLLAMETER_CHUNK_METRICS")
+        if self.times_chunks:
+            self._per_chunk = seconds(
+                names.TIME_PER_OUTPUT_CHUNK, "Time between chunks of a stream.", names.DURATION_BUCKETS
+            )
         self._server = _ServerView(meter) if _is_true("OLLAMETER_SERVER_METRICS") else None
         self._dimensions: dict[tuple[str, str, str, int], Dimensions] = {}
 
@@ -87,7 +92,9 @@ class Instruments:
         """Count a call that has begun."""
         self._active.add(1, of.ollama, context)
 
-    def ended(self, metrics: PerformanceMetrics, of: Dimensions, context: Context) -> None:
+    def ended(
+        self, metrics: PerformanceMetrics, of: Dimensions, context: Context, gaps_s: Sequence[float] = ()
+    ) -> None:
         """Record a call that has ended: what is unknown is not recorded."""
         self._active.add(-1, of.ollama, context)
         failed = metrics.error_type
@@ -109,6 +116,8 @@ class Instruments:
             self._cold_starts.add(1, of.ollama, context)
         if metrics.attempts > 1:
             self._retries.add(metrics.attempts - 1, of.ollama, context)
+        for gap_s in gaps_s:
+            _record(self._per_chunk, gap_s, plain, context)
         if self._server is not None:
             self._server.record(metrics, plain, context)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -168,6 +168,7 @@ class CallSpan:
         metrics: PerformanceMetrics | None,
         error: BaseException | None,
         message: Callable[[], Message],
+        gaps_s: Sequence[float] = (),
     ) -> None:
         """Write what is known of the end, record the metrics, and end the span, whatever fails."""
         span = self._span
@@ -175,7 +176,7 @@ class CallSpan:
             return
         if metrics is not None and self._dimensions is not None:
             with _guarded("record metrics"):
-                self._telemetry.instruments.ended(metrics, self._dimensions, self._context)
+                self._telemetry.instruments.ended(metrics, self._dimensions, self._context, gaps_s)
         with _guarded("export content"):
             self._export_content(metrics, message)
         end_ns = None
