@@ -46,6 +46,43 @@ def test_every_name_that_is_not_ours_is_defined_there_and_not_deprecated() -> No
     assert FACTS["schema_url"] == names.SCHEMA_URL
 
 
+def test_every_metric_is_declared_as_the_conventions_have_it() -> None:
+    """Instrument, unit and buckets of what is theirs; what is ours follows the same rules."""
+    for name, metric in names.METRICS.items():
+        if name in FACTS["metrics"]:
+            facts = FACTS["metrics"][name]
+            declared = (metric.kind, metric.unit, list(metric.buckets or ()))
+            assert declared == (facts["instrument"], facts["unit"], facts.get("buckets", [])), name
+        else:
+            assert name.startswith(OURS), name
+        assert (metric.buckets is not None) == (metric.kind == "histogram"), name
+        assert list(metric.buckets or ()) == sorted(set(metric.buckets or ())), name
+
+
+def test_our_own_metrics_are_declared_as_documented() -> None:
+    """Instruments, units and buckets of `ollama.*`, written out once more."""
+    short = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
+    long = [*short, 163.84, 327.68, 655.36]
+    rates = [1, 2, 5, 10, 15, 20, 30, 40, 50, 60, 80, 100, 150, 200, 400]
+    tenths = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    ours = {
+        n: (m.kind, m.unit, list(m.buckets or ())) for n, m in names.METRICS.items() if n.startswith(OURS)
+    }
+
+    assert ours == {
+        "ollama.request.duration": ("histogram", "s", long),
+        "ollama.load.duration": ("histogram", "s", long),
+        "ollama.prompt_eval.duration": ("histogram", "s", long),
+        "ollama.eval.duration": ("histogram", "s", long),
+        "ollama.unattributed.duration": ("histogram", "s", long),
+        "ollama.eval.throughput": ("histogram", "{token}/s", rates),
+        "ollama.context.utilization": ("histogram", "1", tenths),
+        "ollama.client.active_requests": ("updowncounter", "{request}", []),
+        "ollama.client.cold_starts": ("counter", "{start}", []),
+        "ollama.client.retries": ("counter", "{retry}", []),
+    }
+
+
 @pytest.fixture
 def observed(
     fake: FakeOllama, captured: CapturedTelemetry, monkeypatch: pytest.MonkeyPatch

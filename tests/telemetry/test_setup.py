@@ -8,85 +8,13 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
-from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import grpc
 import pytest
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
 
+from ollameter.telemetry import setup
 from ollameter.testing import FakeOllama
-
-CALL = """
-    import sys, ollameter
-    handle = ollameter.configure(service_name="shop")
-    with ollameter.OllamaProvider(sys.argv[1], model="llama3.2") as llm:
-        text, metrics = llm.chat([{"role": "user", "content": "x"}])
-    print(text, handle.active, ollameter.configure() is handle)
-"""
-
-
-class Sink:
-    """An OTLP receiver over gRPC that keeps what it gets, as long as it is open."""
-
-    def __init__(self, port: int = 0) -> None:
-        self.spans: list[str] = []
-        self.metrics: set[str] = set()
-        self.services: set[str] = set()
-        self.resource_keys: set[str] = set()
-        self._server = grpc.server(futures.ThreadPoolExecutor(4))
-        trace_grpc.add_TraceServiceServicer_to_server(_Traces(self), self._server)  # type: ignore[no-untyped-call]  # generated
-        metrics_grpc.add_MetricsServiceServicer_to_server(_Metrics(self), self._server)  # type: ignore[no-untyped-call]  # generated
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
-        self._server.start()
-
-    def close(self) -> None:
-        """Stop receiving at once."""
-        self._server.stop(0).wait()
-
-
-class _Traces(trace_grpc.TraceServiceServicer):
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-
-    def Export(self, request: trace_pb.ExportTraceServiceRequest, context: object) -> object:  # noqa: N802
-        for resource in request.resource_spans:
-            attributes = {a.key: a.value.string_value for a in resource.resource.attributes}
-            self._sink.services.add(attributes["service.name"])
-            self._sink.resource_keys |= attributes.keys()
-            self._sink.spans += [s.name for scope in resource.scope_spans for s in scope.spans]
-        return trace_pb.ExportTraceServiceResponse()
-
-
-class _Metrics(metrics_grpc.MetricsServiceServicer):
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-
-    def Export(self, request: metrics_pb.ExportMetricsServiceRequest, context: object) -> object:  # noqa: N802
-        for resource in request.resource_metrics:
-            self._sink.metrics |= {m.name for scope in resource.scope_metrics for m in scope.metrics}
-        return metrics_pb.ExportMetricsServiceResponse()
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    """A receiver on a free port."""
-    opened = Sink()
-    yield opened
-    opened.close()
-
-
-def run(script: str, fake: FakeOllama, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program against the fake server with only the given OpenTelemetry settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), fake.base_url],
-        capture_output=True, text=True, timeout=60, check=False, env={**kept, **environment},
-    )  # fmt: skip
+from tests.telemetry.programs import CALL, QUIET, Sink, printed, run
 
 
 def test_a_script_that_makes_one_call_is_exported(fake: FakeOllama, sink: Sink) -> None:
@@ -131,71 +59,6 @@ def test_the_protocol_is_what_the_environment_says(fake: FakeOllama) -> None:
     assert {"/v1/traces", "/v1/metrics"} == set(paths)
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_an_absent_collector_costs_one_line_and_at_most_five_seconds(
-    protocol: str, fake: FakeOllama
-) -> None:
-    """The answer comes all the same; no traceback is printed."""
-    begun = time.monotonic()
-    done = run(
-        CALL,
-        fake,
-        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
-        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
-    )
-    took_s = time.monotonic() - begun
-
-    assert (done.returncode, done.stdout) == (0, "Hello! True True\n")
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert "telemetry does not arrive at http://127.0.0.1:9" in done.stderr
-    assert took_s < 5 + 3
-
-
-def test_spans_wait_for_a_collector_that_comes_back(fake: FakeOllama) -> None:
-    """Longer away than the SDK's own patience with a batch would be."""
-    first = Sink()
-    port = first.port
-    first.close()
-    script = """
-        import sys, time, ollameter
-        handle = ollameter.configure(service_name="shop")
-        with ollameter.OllamaProvider(sys.argv[1], model="llama3.2") as llm:
-            for _ in range(10):
-                llm.chat([{"role": "user", "content": "x"}])
-        print("called", flush=True)
-        sys.stdin.readline()
-        print(handle.shutdown())
-    """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    settings = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
-        "OTEL_BSP_SCHEDULE_DELAY": "100",
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
-    }
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script), fake.base_url],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**kept, **settings},
-    ) as program:  # fmt: skip
-        assert program.stdout is not None
-        assert program.stdout.readline() == "called\n"
-        away_until = time.monotonic() + 4
-        while time.monotonic() < away_until:
-            assert program.poll() is None
-            threading.Event().wait(0.1)
-        back = Sink(port)
-        ends_at = time.monotonic() + 20
-        while len(back.spans) < 10 and time.monotonic() < ends_at:
-            threading.Event().wait(0.05)
-        out, err = program.communicate("\n", timeout=20)
-        back.close()
-
-    assert back.spans == ["chat llama3.2"] * 10
-    assert out == "True\n"
-    assert err.count("telemetry does not arrive") == 1, err
-    assert "Traceback" not in err
-
-
 def test_an_application_with_its_own_sdk_is_left_alone(fake: FakeOllama) -> None:
     """One warning, an inert handle, the same provider as before."""
     script = """
@@ -225,3 +88,151 @@ def test_a_disabled_sdk_exports_nothing_and_metrics_are_returned(fake: FakeOllam
 
     assert (done.stdout, done.stderr) == ("Hello! False True\n", "")
     assert sink.spans == []
+
+
+def test_the_end_of_the_program_needs_no_new_thread(fake: FakeOllama, sink: Sink) -> None:
+    """Python 3.12 starts none any more when exit hooks run: ours are there already."""
+    script = """
+    handle = ollameter.configure("shop")
+    with ollameter.OllamaProvider(sys.argv[1], model="llama3.2") as llm:
+        llm.chat([{"role": "user", "content": "x"}])
+    def refuse(_):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+    atexit.register(setattr, threading.Thread, "start", refuse)  # runs first: hooks run backwards
+    """
+    printed(script, fake, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{sink.port}")
+
+    assert sink.spans == ["chat llama3.2"]
+    assert "gen_ai.client.operation.duration" in sink.metrics
+
+
+def test_a_handle_flushes_and_is_left_with_with(fake: FakeOllama, sink: Sink) -> None:
+    """Everything has arrived when `force_flush` says so; after `with` nothing is active."""
+    script = """
+    with ollameter.configure("shop") as handle:
+        with ollameter.OllamaProvider(sys.argv[1], model="llama3.2") as llm:
+            llm.chat([{"role": "user", "content": "x"}])
+        print(handle.force_flush())
+    print(handle.active, handle.force_flush(), handle.shutdown(), ollameter.configure() is handle)
+    """
+    endpoint = f"http://127.0.0.1:{sink.port}"
+
+    assert printed(script, fake, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) == ["True", "False True True True"]
+    assert sink.spans == ["chat llama3.2"]
+
+
+def test_the_interval_of_metrics_is_what_the_environment_says(fake: FakeOllama, sink: Sink) -> None:
+    """`OTEL_METRIC_EXPORT_INTERVAL`, in milliseconds: they arrive while the program runs."""
+    script = """
+    handle = ollameter.configure("shop")
+    with ollameter.OllamaProvider(sys.argv[1], model="llama3.2") as llm:
+        llm.chat([{"role": "user", "content": "x"}])
+    sys.stdin.read()
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    settings = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.port}",
+        "OTEL_METRIC_EXPORT_INTERVAL": "50",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(QUIET + script), fake.base_url],
+        stdin=subprocess.PIPE, env={**kept, **settings},
+    ) as program:  # fmt: skip
+        ends_at = time.monotonic() + 20
+        while not sink.metrics and time.monotonic() < ends_at:
+            threading.Event().wait(0.02)
+        running = program.poll() is None
+        program.communicate(b"", timeout=20)
+
+    assert running
+    assert "gen_ai.client.operation.duration" in sink.metrics
+
+
+def test_a_signal_that_is_not_wanted_is_not_set_up(fake: FakeOllama) -> None:
+    """`OTEL_TRACES_EXPORTER=none` and its like: the application may set that provider itself."""
+    script = """
+    handle = ollameter.configure("shop")
+    found = trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider()
+    print([type(provider).__name__ for provider in found], handle.active)
+    """
+    settings = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+
+    assert printed(script, fake, **settings) == [
+        "['ProxyTracerProvider', '_ProxyMeterProvider', 'ProxyLoggerProvider'] False"
+    ]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "trace.set_tracer_provider(trace.NoOpTracerProvider())",
+        "metrics.set_meter_provider(metrics.NoOpMeterProvider())",
+        "_logs.set_logger_provider(_logs.NoOpLoggerProvider())",
+    ],
+)
+def test_any_provider_an_application_has_set_is_respected(setting: str, fake: FakeOllama) -> None:
+    """One of the three is enough to say that somebody else does this."""
+    done = run(QUIET + f"    {setting}\n    print(ollameter.configure().active)", fake)
+
+    assert done.stdout == "False\n"
+    assert done.stderr.count("has set up OpenTelemetry") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "name", "version"),
+    [
+        ("'shop', service_version='2'", {}, "shop", "2"),
+        ("", {}, "python", "unknown"),
+        ("", {"OTEL_SERVICE_NAME": "env"}, "env", "unknown"),
+        ("'shop'", {"OTEL_SERVICE_NAME": "env"}, "shop", "unknown"),
+        ("", {"OTEL_RESOURCE_ATTRIBUTES": "service.name=a,service.version=9,host.name=h"}, "a", "9"),
+        ("service_version='2'", {"OTEL_RESOURCE_ATTRIBUTES": "service.version=9"}, "python", "2"),
+    ],
+)
+def test_what_is_given_in_code_wins_over_the_environment(
+    given: str, environment: dict[str, str], name: str, version: str, fake: FakeOllama
+) -> None:
+    """And the environment wins over what can be found out."""
+    script = f"""
+    ollameter.configure({given})
+    found = trace.get_tracer_provider().resource.attributes
+    print(found["service.name"], found["service.version"], found["host.name"])
+    """
+    (line,) = printed(script, fake, OTEL_METRICS_EXPORTER="none", **environment)
+
+    assert line.split()[:2] == [name, version]
+    assert (line.split()[2] == "h") == (
+        "OTEL_RESOURCE_ATTRIBUTES" in environment and "host.name" in str(environment)
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_worker_exports_its_own_calls(fake: FakeOllama, sink: Sink) -> None:
+    """As under a preloading server: each process closes what is its own."""
+    script = """
+    import os
+    handle = ollameter.configure("shop")
+    child = os.fork()
+    with ollameter.OllamaProvider(sys.argv[1], model="llama3.2") as llm:
+        llm.chat([{"role": "user", "content": "x"}])
+    print(handle.shutdown(), flush=True)
+    if child:
+        os.waitpid(child, 0)
+    else:
+        os._exit(0)
+    """
+    done = printed(
+        script, fake, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{sink.port}",
+        GRPC_ENABLE_FORK_SUPPORT="true",
+    )  # fmt: skip
+
+    assert done == ["True", "True"]
+    assert sink.spans == ["chat llama3.2"] * 2
+
+
+@pytest.mark.parametrize("size", ["", "x", "0", "16"])
+def test_the_size_of_the_buffer_is_the_sdks_own_setting(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2048 unless `OTEL_BSP_MAX_QUEUE_SIZE` says a number above 0."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", size)
+
+    assert setup._queue_size("OTEL_BSP_MAX_QUEUE_SIZE") == (16 if size == "16" else 2048)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ollameter.messages import Request
-from ollameter.metrics import PerformanceMetrics
+from ollameter.metrics import HostLoad, ModelFacts, PerformanceMetrics
 from ollameter.telemetry import names
 
 Attributes = dict[str, Any]
@@ -20,6 +23,14 @@ _DOUBLES = {
     "presence_penalty": names.REQUEST_PRESENCE_PENALTY,
 }
 _INTEGERS = {"seed": names.REQUEST_SEED, "num_ctx": names.OLLAMA_REQUEST_NUM_CTX}
+_MEASURED = (
+    "total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_count",
+    "eval_duration", "prompt_eval_cached_count", "duration_s", "time_to_first_chunk_s", "chunks",
+    "attempts",
+)  # fmt: skip
+_measured = operator.attrgetter(*_MEASURED)
+_PLAIN = {int, float, type(None)}
+_INT64 = 1 << 63
 
 
 def server_attributes(address: str, port: int) -> Attributes:
@@ -52,26 +63,38 @@ def start_attributes(request: Request, address: str, port: int) -> Attributes:
 
 
 def _add_options(found: Attributes, options: Mapping[str, Any]) -> None:
-    for option, name in _DOUBLES.items():
-        if is_number(options.get(option)):
-            found[name] = float(options[option])
-    for option, name in _INTEGERS.items():
-        if _is_integer(options.get(option)):
-            found[name] = options[option]
-    if _is_integer(options.get("num_predict")) and options["num_predict"] > 0:
-        found[names.REQUEST_MAX_TOKENS] = options["num_predict"]
-    if options.get("stop"):
-        found[names.REQUEST_STOP_SEQUENCES] = tuple(options["stop"])
+    for option, value in options.items():
+        if option in _DOUBLES:
+            if is_number(value):
+                found[_DOUBLES[option]] = float(value)
+        elif option in _INTEGERS:
+            if _is_integer(value):
+                found[_INTEGERS[option]] = value
+        elif option == "num_predict":
+            if _is_integer(value) and value > 0:
+                found[names.REQUEST_MAX_TOKENS] = value
+        elif option == "stop" and value:
+            found[names.REQUEST_STOP_SEQUENCES] = (value,) if isinstance(value, str) else tuple(value)
+
+
+def usable(metrics: PerformanceMetrics) -> PerformanceMetrics:
+    """Return the metrics with None for every number that cannot be exported."""
+    measured = _measured(metrics)
+    # The quick look, nearly always enough: plain types, and a sum that is finite and fits 64 bits.
+    if _PLAIN.issuperset(map(type, measured)) and -_INT64 < sum(filter(None, measured)) < _INT64:
+        return metrics
+    wrong = [name for name, value in zip(_MEASURED, measured, strict=True) if not is_number(value)]
+    return msgspec.structs.replace(metrics, **dict.fromkeys(wrong))
 
 
 def end_attributes(metrics: PerformanceMetrics) -> Attributes:
     """Return what is known once a call has ended; what is unknown is left out."""
     found: Attributes = {
         names.RESPONSE_MODEL: metrics.response_model,
-        names.USAGE_INPUT_TOKENS: metrics.input_tokens,
-        names.USAGE_OUTPUT_TOKENS: metrics.output_tokens,
+        names.USAGE_INPUT_TOKENS: metrics.prompt_eval_count,
+        names.USAGE_OUTPUT_TOKENS: metrics.eval_count,
         names.USAGE_CACHE_READ_INPUT_TOKENS: metrics.prompt_eval_cached_count,
-        names.RESPONSE_TIME_TO_FIRST_CHUNK: metrics.time_to_first_chunk_s,
+        names.RESPONSE_TIME_TO_FIRST_CHUNK: _double(metrics.time_to_first_chunk_s),
         names.REQUEST_DURATION: metrics.total_s,
         names.LOAD_DURATION: metrics.load_s,
         names.PROMPT_EVAL_DURATION: metrics.prompt_eval_s,
@@ -87,41 +110,55 @@ def end_attributes(metrics: PerformanceMetrics) -> Attributes:
     if metrics.finish_reason:
         found[names.RESPONSE_FINISH_REASONS] = (metrics.finish_reason,)
     if metrics.host is not None:
-        _add_host(found, metrics)
+        _add_host(found, metrics.host)
     if metrics.model_info is not None:
-        _add_model(found, metrics)
+        _add_model(found, metrics.model_info)
+        found[names.CONTEXT_UTILIZATION] = _context_utilization(metrics)
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _add_host(found: Attributes, metrics: PerformanceMetrics) -> None:
-    host = metrics.host
-    assert host is not None  # noqa: S101  # narrowed for the type checker
-    found[names.HOST_CPU] = host.cpu_utilization_mean
-    found[names.HOST_CPU_PEAK] = host.cpu_utilization_peak
-    found[names.HOST_MEMORY] = host.memory_used_bytes_mean
-    found[names.HOST_MEMORY_PEAK] = host.memory_used_bytes_peak
-    found[names.HOST_OLLAMA_CPU] = host.ollama_cpu_utilization_mean
-    found[names.HOST_SAMPLES] = host.samples
+def _add_host(found: Attributes, host: HostLoad) -> None:
+    found[names.HOST_CPU] = _double(host.cpu_utilization_mean)
+    found[names.HOST_CPU_PEAK] = _double(host.cpu_utilization_peak)
+    found[names.HOST_MEMORY] = _integer(host.memory_used_bytes_mean)
+    found[names.HOST_MEMORY_PEAK] = _integer(host.memory_used_bytes_peak)
+    found[names.HOST_OLLAMA_CPU] = _double(host.ollama_cpu_utilization_mean)
+    found[names.HOST_SAMPLES] = _integer(host.samples)
 
 
-def _add_model(found: Attributes, metrics: PerformanceMetrics) -> None:
-    facts = metrics.model_info
-    assert facts is not None  # noqa: S101  # narrowed for the type checker
+def _add_model(found: Attributes, facts: ModelFacts) -> None:
     found[names.OLLAMA_MODEL_DIGEST] = facts.digest
     found[names.OLLAMA_MODEL_QUANTIZATION] = facts.quantization
     found[names.OLLAMA_MODEL_PARAMETER_SIZE] = facts.parameter_size
     found[names.OLLAMA_MODEL_FAMILY] = facts.family
-    found[names.OLLAMA_MODEL_CONTEXT_LENGTH] = facts.context_length
-    found[names.OLLAMA_MODEL_VRAM_SHARE] = facts.vram_share
+    found[names.OLLAMA_MODEL_CONTEXT_LENGTH] = _integer(facts.context_length)
+    found[names.OLLAMA_MODEL_VRAM_SHARE] = _double(facts.vram_share)
+
+
+def _context_utilization(metrics: PerformanceMetrics) -> float | None:
+    """Return tokens / context length, at most 1: a longer conversation has been shifted."""
+    facts, tokens = metrics.model_info, metrics.total_tokens
+    length = None if facts is None else _integer(facts.context_length)
+    return None if tokens is None or not length or length < 0 else min(1.0, tokens / length)
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a finite number; True and False are none."""
-    return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+    """Whether a value can be exported as a number: finite, at most 64 bits; True and False are none."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return _is_integer(value)
 
 
 def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64
+
+
+def _double(value: float | None) -> float | None:
+    return float(value) if value is not None and is_number(value) else None
+
+
+def _integer(value: int | None) -> int | None:
+    return value if _is_integer(value) else None
 
 
 def _as_sent(value: Any) -> str:

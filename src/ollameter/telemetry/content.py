@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import logging
 import os
@@ -18,9 +19,9 @@ from ollameter.errors import InvalidRequest
 from ollameter.messages import Message, Request
 from ollameter.metrics import PerformanceMetrics
 from ollameter.telemetry import names
-from ollameter.telemetry.attributes import end_attributes, start_attributes
 
 _log = logging.getLogger("ollameter.telemetry")
+_EVENT_FREE = ("embeddings", "load")  # the conventions have messages and this event for inference alone
 _VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _SYNONYMS = {"TRUE": "SPAN_AND_EVENT", "FALSE": "NO_CONTENT", "": "NO_CONTENT"}
 _MAGIC = {
@@ -54,7 +55,7 @@ _warned: set[str] = set()
 def capture_mode(given: bool | str | None) -> CaptureMode:
     """Return the mode given in code, else the environment's; raises for a wrong one in code."""
     if given is not None:
-        text = str(given).upper()
+        text = str(given).strip().upper()
         mode = _mode(text)
         if mode is None:
             raise InvalidRequest(f"capture_content: {given!r} is none of {[*CaptureMode.__members__]}")
@@ -86,21 +87,24 @@ class Content:
         request: Request,
         metrics: PerformanceMetrics,
         message: Message,
-        span: Span,
+        span: Span | None,
         context: Context,
-        address: str,
+        known: Mapping[str, Any],
     ) -> None:
-        """Put what was asked and answered on the span, the event, or both."""
+        """Put what was asked and answered on the span, the event, or both.
+
+        `known` is what the span says of the call; the event repeats what the conventions list.
+        """
+        if request.operation in _EVENT_FREE:
+            return
         content = self._content(request, metrics, message)
-        if self._on_span and span.is_recording():
-            encoded = {k: msgspec.json.encode(v).decode() for k, v in content.items()}
-            span.set_attributes(encoded)
+        if self._on_span and span is not None and span.is_recording():
+            span.set_attributes({name: _as_text(value) for name, value in content.items()})
         if self._as_event:
-            start = start_attributes(request, address, metrics.server_port or 0)
             self._logger.emit(
                 event_name=names.DETAILS_EVENT,
                 context=context,
-                attributes={**start, **_conventional(end_attributes(metrics)), **content},
+                attributes={**_conventional(known), **content},
             )
 
     def _content(
@@ -126,13 +130,22 @@ class Content:
         return content
 
     def _redacted(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return messages if self._redact is None else self._redact(messages)
+        # A copy: a redactor that writes into what it gets must not change the caller's own reply.
+        return messages if self._redact is None else self._redact(copy.deepcopy(messages))
 
 
-def _conventional(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Keep what the conventions define for the event."""
+def _as_text(value: list[Any]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _conventional(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what the conventions list for the event."""
     ours = ("ollama.", "ollameter.")
-    return {name: value for name, value in attributes.items() if not name.startswith(ours)}
+    return {
+        name: value
+        for name, value in known.items()
+        if not name.startswith(ours) and name not in names.NOT_ON_THE_EVENT
+    }
 
 
 def _described(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
 SCOPE = "ollameter"
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.1"
 PROVIDER = "ollama"
@@ -71,6 +73,7 @@ OUTPUT_MESSAGES = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
 TOOL_DEFINITIONS = "gen_ai.tool.definitions"
 DETAILS_EVENT = "gen_ai.client.inference.operation.details"
+NOT_ON_THE_EVENT = (PROVIDER_NAME, REQUEST_TOP_K)  # the conventions list them for spans alone
 
 # Metrics of calls; those that span attributes share stand here once.
 OPERATION_DURATION = "gen_ai.client.operation.duration"
@@ -153,3 +156,54 @@ FIRST_TOKEN_BUCKETS = (
 OUTPUT_TOKEN_BUCKETS = (
     0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5,
 )  # fmt: skip
+
+Kind = Literal["histogram", "counter", "updowncounter"]
+
+
+class Metric(NamedTuple):
+    """One metric of calls as it is created; `buckets` are advice, for histograms only."""
+
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    buckets: tuple[float, ...] | None = None
+
+
+_SHORT, _LONG = DURATION_BUCKETS, LONG_DURATION_BUCKETS
+_METRICS = (
+    Metric(OPERATION_DURATION, "histogram", SECONDS, "GenAI operation duration.", _SHORT),
+    Metric(TOKEN_USAGE, "histogram", TOKENS, "Number of input and output tokens used.", TOKEN_BUCKETS),
+    Metric(TIME_TO_FIRST_CHUNK, "histogram", SECONDS, "Time to the first chunk of a stream.", _SHORT),
+    Metric(TIME_PER_OUTPUT_CHUNK, "histogram", SECONDS, "Time between chunks of a stream.", _SHORT),
+    Metric(SERVER_REQUEST_DURATION, "histogram", SECONDS, "The server's own total.", _SHORT),
+    Metric(
+        SERVER_TIME_TO_FIRST_TOKEN,
+        "histogram",
+        SECONDS,
+        "The server's total without decoding.",
+        FIRST_TOKEN_BUCKETS,
+    ),
+    Metric(
+        SERVER_TIME_PER_OUTPUT_TOKEN,
+        "histogram",
+        SECONDS,
+        "Decoding time for each token after the first.",
+        OUTPUT_TOKEN_BUCKETS,
+    ),
+    Metric(REQUEST_DURATION, "histogram", SECONDS, "The server's own total.", _LONG),
+    Metric(LOAD_DURATION, "histogram", SECONDS, "Scheduling and loading the model.", _LONG),
+    Metric(PROMPT_EVAL_DURATION, "histogram", SECONDS, "Evaluating the prompt.", _LONG),
+    Metric(EVAL_DURATION, "histogram", SECONDS, "First to last token.", _LONG),
+    Metric(UNATTRIBUTED_DURATION, "histogram", SECONDS, "In no phase: waiting.", _LONG),
+    Metric(
+        EVAL_THROUGHPUT, "histogram", TOKENS_PER_SECOND, "Tokens decoded per second.", THROUGHPUT_BUCKETS
+    ),
+    Metric(
+        CONTEXT_UTILIZATION, "histogram", RATIO, "How full the context was at the end.", UTILIZATION_BUCKETS
+    ),
+    Metric(ACTIVE_REQUESTS, "updowncounter", REQUESTS, "Calls that have begun and not ended."),
+    Metric(COLD_STARTS, "counter", STARTS, "Calls that had to load their model."),
+    Metric(RETRIES, "counter", RETRIES_UNIT, "Requests beyond the first of a call."),
+)
+METRICS = {metric.name: metric for metric in _METRICS}

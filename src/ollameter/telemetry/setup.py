@@ -10,19 +10,27 @@ import socket
 import sys
 import threading
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from opentelemetry import _logs, trace
 from opentelemetry import metrics as otel_metrics
 
 from ollameter.telemetry import names
+from ollameter.telemetry.arrival import Arrival
+from ollameter.telemetry.bounded import Parked
+from ollameter.telemetry.context import is_set_up
+from ollameter.telemetry.otlp import endpoint_shown, is_wanted
+from ollameter.telemetry.otlp import otlp_exporters as otlp_exporters  # for `testing`, too
 
 if TYPE_CHECKING:
-    from ollameter.telemetry.delivery import Road
+    from ollameter.telemetry.delivery import PatientExporter, WatchedMetricExporter
 
 _log = logging.getLogger("ollameter.telemetry")
-_SHUTDOWN_S = 5.0
-_GRPC, _HTTP = "grpc", "http/protobuf"
+_TIMEOUT_S = 5.0
+_MOMENT_S = 0.2
+_DEFAULT_QUEUE = 2048
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 _lock = threading.Lock()
 _first: TelemetryHandle | None = None
@@ -31,38 +39,47 @@ _first: TelemetryHandle | None = None
 class TelemetryHandle:
     """What `configure()` set up, to be flushed and shut down; inert when it set up nothing."""
 
-    def __init__(self, providers: tuple[Any, ...] = (), road: Road | None = None) -> None:
-        self._providers = providers
-        self._road = road
+    def __init__(
+        self,
+        providers: Sequence[Any] = (),
+        exporters: Sequence[PatientExporter | WatchedMetricExporter] = (),
+        arrival: Arrival | None = None,
+    ) -> None:
+        self._providers = tuple(providers)
+        self._exporters = tuple(exporters)
+        self._arrival = arrival
         self._down = False
+        self._closing = Parked(*(provider.shutdown for provider in self._providers))
+        if self._providers:
+            atexit.register(self.shutdown)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=self._closing.park)
 
     @property
     def active(self) -> bool:
         """Whether anything is exported through this handle."""
         return bool(self._providers) and not self._down
 
-    def force_flush(self, timeout_s: float = _SHUTDOWN_S) -> bool:
-        """Export what is waiting; return whether that ended within `timeout_s` seconds."""
-        from ollameter.telemetry.delivery import within
+    def force_flush(self, timeout_s: float = _TIMEOUT_S) -> bool:
+        """Export what is waiting; return whether all of it arrived within `timeout_s` seconds."""
+        if not self.active or self._arrival is None:
+            return True
+        in_time = Parked(*(provider.force_flush for provider in self._providers)).run(timeout_s)
+        return in_time and not self._arrival.is_missing
 
-        millis = int(timeout_s * 1000)
-        flushes = [lambda p=provider: p.force_flush(millis) for provider in self._providers]
-        return within(timeout_s, *flushes) if self.active else True
-
-    def shutdown(self, timeout_s: float = _SHUTDOWN_S) -> bool:
+    def shutdown(self, timeout_s: float = _TIMEOUT_S) -> bool:
         """Export what is waiting and stop; return whether that ended within `timeout_s` seconds.
 
         Runs by itself when the program ends. Calling it again does nothing.
         """
-        if not self.active:
+        if not self.active or self._arrival is None:
             return True
-        from ollameter.telemetry.delivery import within
-
         self._down = True
         atexit.unregister(self.shutdown)
-        in_time = within(timeout_s, *(provider.shutdown for provider in self._providers))
-        if self._road is not None:
-            self._road.stopped.set()
+        in_time = self._closing.run(timeout_s)
+        self._arrival.over.set()
+        if not in_time:  # what is still being tried is left behind
+            Parked(*(exporter.close for exporter in self._exporters)).run(_MOMENT_S)
         return in_time
 
     def __enter__(self) -> Self:
@@ -76,9 +93,11 @@ def configure(service_name: str | None = None, *, service_version: str | None = 
     """Set up OpenTelemetry's SDK with OTLP export, for a program that has none.
 
     Reads the standard `OTEL_*` variables: endpoint, headers, protocol (grpc unless
-    `OTEL_EXPORTER_OTLP_PROTOCOL` says `http/protobuf`), intervals, resource attributes, sampler.
-    When the application has set providers already, nothing is touched: one warning, an inert
-    handle. Called again, the first handle is returned. `OTEL_SDK_DISABLED=true` exports nothing.
+    `OTEL_EXPORTER_OTLP_PROTOCOL` says `http/protobuf`), `OTEL_{TRACES,METRICS,LOGS}_EXPORTER=none`,
+    intervals, resource attributes, sampler. When the application has set providers already, nothing
+    is touched: one warning, an inert handle. Called again, the first handle is returned.
+    `OTEL_SDK_DISABLED=true` exports nothing. While a collector is away, spans wait for it (as many
+    as `OTEL_BSP_MAX_QUEUE_SIZE` says), after one warning.
     Needs `pip install "ollameter[otlp]"`; raises `ImportError` saying so.
     """
     global _first  # one set-up a process
@@ -91,20 +110,13 @@ def configure(service_name: str | None = None, *, service_version: str | None = 
 def _configured(service_name: str | None, service_version: str | None) -> TelemetryHandle:
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return TelemetryHandle()
-    if _is_set_up():
+    if is_set_up():
         _log.warning("configure(): the application has set up OpenTelemetry; it is left as it is")
         return TelemetryHandle()
     try:
         return _set_up(service_name, service_version)
     except ImportError as error:
         raise ImportError('configure() needs the SDK: pip install "ollameter[otlp]"') from error
-
-
-def _is_set_up() -> bool:
-    """Whether someone has set a provider; asking for one here would already load it."""
-    tracers, meters = trace.get_tracer_provider(), otel_metrics.get_meter_provider()
-    proxies = (trace.ProxyTracerProvider, otel_metrics._internal._ProxyMeterProvider)  # noqa: SLF001
-    return not (isinstance(tracers, proxies) and isinstance(meters, proxies))
 
 
 def _set_up(service_name: str | None, service_version: str | None) -> TelemetryHandle:
@@ -115,56 +127,55 @@ def _set_up(service_name: str | None, service_version: str | None) -> TelemetryH
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    from ollameter.telemetry.delivery import PatientSpanExporter, Road, WatchedMetricExporter
+    from ollameter.telemetry.delivery import PatientExporter, WatchedMetricExporter
 
-    spans, metrics, logs, endpoint = otlp_exporters()
-    road = Road(endpoint)
-    road.quiet_the_sdk()
+    otlp_spans, otlp_metrics, otlp_logs, endpoint = otlp_exporters()
+    arrival = Arrival(endpoint_shown(endpoint))
+    arrival.quiet_the_sdk()
     resource = _resource(service_name, service_version)
-    # The SDK's own exit hooks wait for as long as its exporters like; ours has a bound.
-    tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    tracer_provider.add_span_processor(BatchSpanProcessor(PatientSpanExporter(spans, road)))
-    reader = PeriodicExportingMetricReader(WatchedMetricExporter(metrics, road))
-    meter_provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
-    logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    logger_provider.add_log_record_processor(BatchLogRecordProcessor(logs))
-    trace.set_tracer_provider(tracer_provider)
-    otel_metrics.set_meter_provider(meter_provider)
-    _logs.set_logger_provider(logger_provider)
-    handle = TelemetryHandle((tracer_provider, meter_provider, logger_provider), road)
-    atexit.register(handle.shutdown)
-    return handle
+    spans = PatientExporter(otlp_spans, arrival, "traces", _queue_size("OTEL_BSP_MAX_QUEUE_SIZE"))
+    metrics = WatchedMetricExporter(otlp_metrics, arrival)
+    logs: Any = PatientExporter(otlp_logs, arrival, "logs", _queue_size("OTEL_BLRP_MAX_QUEUE_SIZE"))
+    providers: list[Any] = []
+    # The SDK's own exit hooks wait for as long as its exporters like; the handle's has a bound.
+    if is_wanted("TRACES"):
+        tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
+        tracers.add_span_processor(BatchSpanProcessor(spans))
+        trace.set_tracer_provider(tracers)
+        providers.append(tracers)
+    if is_wanted("METRICS"):
+        reader = PeriodicExportingMetricReader(metrics)
+        meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+        otel_metrics.set_meter_provider(meters)
+        providers.append(meters)
+    if is_wanted("LOGS"):
+        loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        loggers.add_log_record_processor(BatchLogRecordProcessor(logs))
+        _logs.set_logger_provider(loggers)
+        providers.append(loggers)
+    return TelemetryHandle(providers, (spans, metrics, logs), arrival)
 
 
-def otlp_exporters() -> tuple[Any, Any, Any, str]:
-    """Return the exporters of spans, metrics and logs that the environment asks for."""
-    protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip() or _GRPC
-    if protocol not in {_GRPC, _HTTP}:
-        _log.warning("OTEL_EXPORTER_OTLP_PROTOCOL=%s is not known: using %s", protocol, _GRPC)
-        protocol = _GRPC
-    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    if protocol == _HTTP:
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        http = (OTLPSpanExporter(), OTLPMetricExporter(), OTLPLogExporter())
-        return *http, endpoint or "http://localhost:4318"
-    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogs
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetrics
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpans
-
-    return GrpcSpans(), GrpcMetrics(), GrpcLogs(), endpoint or "http://localhost:4317"
+def _queue_size(variable: str) -> int:
+    text = os.environ.get(variable, "").strip()
+    return int(text) if text.isdecimal() and int(text) > 0 else _DEFAULT_QUEUE
 
 
 def _resource(service_name: str | None, service_version: str | None) -> Any:
-    """Return who exports: the environment's attributes win over these, except a name in code."""
+    """Return who exports: what was given in code, else the environment's, else what can be found out."""
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
+    given = {names.SERVICE_NAME: service_name, names.SERVICE_VERSION: service_version}
+    found = Resource.create(_found_out()).merge(OTELResourceDetector().detect())
+    return found.merge(Resource({name: value for name, value in given.items() if value is not None}))
+
+
+def _found_out() -> dict[str, str | int]:
     machine = platform.machine().lower()
-    ours: dict[str, str | int] = {
-        names.SERVICE_NAME: service_name or os.path.basename(sys.argv[0] or "python"),
-        names.SERVICE_VERSION: service_version or "unknown",
+    program = os.path.basename(sys.argv[0])
+    return {
+        names.SERVICE_NAME: "python" if program in {"", "-c", "-m"} else program,
+        names.SERVICE_VERSION: "unknown",
         names.SERVICE_INSTANCE_ID: str(uuid.uuid4()),
         names.RESOURCE_HOST_NAME: socket.gethostname(),
         names.RESOURCE_HOST_ARCH: _ARCHITECTURES.get(machine, machine),
@@ -173,11 +184,3 @@ def _resource(service_name: str | None, service_version: str | None) -> Any:
         names.PROCESS_RUNTIME_NAME: platform.python_implementation().lower(),
         names.PROCESS_RUNTIME_VERSION: platform.python_version(),
     }
-    given = OTELResourceDetector().detect()
-    resource = Resource.create({**ours}).merge(given)
-    return (
-        resource if service_name is None else resource.merge(Resource({names.SERVICE_NAME: service_name}))
-    )
-
-
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import sys
+from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from opentelemetry import context as otel_context
-from opentelemetry import metrics as otel_metrics
-from opentelemetry import propagate, trace
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
@@ -20,25 +18,26 @@ from ollameter.errors import OllameterError, error_type_of
 from ollameter.messages import Message, Request
 from ollameter.metrics import NS_PER_S, PerformanceMetrics
 from ollameter.telemetry import names
-from ollameter.telemetry.attributes import end_attributes, server_attributes, start_attributes
-from ollameter.telemetry.content import Content, Redact, capture_mode
-from ollameter.telemetry.instruments import Dimensions, Instruments
-
-_log = logging.getLogger("ollameter.telemetry")
-
-_SUPPRESSED = (
-    otel_context._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001  # the key instrumentations share
-    "suppress_instrumentation",
+from ollameter.telemetry.attributes import (
+    Attributes,
+    end_attributes,
+    server_attributes,
+    start_attributes,
+    usable,
 )
-_HTTP_SUPPRESSED = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001  # likewise
-_LOOPBACK = ("localhost", "127.", "::1")
+from ollameter.telemetry.content import Content, Redact, capture_mode
+from ollameter.telemetry.context import Attached, inject, is_set_up, is_suppressed, without_http
+from ollameter.telemetry.guard import guarded, run_elsewhere, within_the_sdk
+from ollameter.telemetry.instruments import Dimensions, instruments_of, is_true
+from ollameter.telemetry.phases import draw_phases
+
 _MAX_STATUS_TEXT = 200
 
 
 class Telemetry:
     """What one provider reports through: the given providers, else the global ones.
 
-    An SDK that is set up later is used from then on.
+    An SDK that is set up later is used from then on; until then a call costs next to nothing.
     """
 
     def __init__(
@@ -52,116 +51,99 @@ class Telemetry:
         phase_spans: bool | None = None,
         suppress_http_spans: bool = False,
     ) -> None:
-        self._tracer = trace.get_tracer(
+        self._live = any(p is not None for p in (tracer_provider, meter_provider, logger_provider))
+        self.tracer = trace.get_tracer(
             names.SCOPE, __version__, tracer_provider, schema_url=names.SCHEMA_URL
         )
-        self.instruments = Instruments(
-            otel_metrics.get_meter(names.SCOPE, __version__, meter_provider, schema_url=names.SCHEMA_URL)
-        )
+        self.instruments = instruments_of(meter_provider)
         mode = capture_mode(capture_content)
         self.content = Content(mode, redact, logger_provider) if mode.captures else None
-        self.phase_spans = _phase_spans(phase_spans)
-        self._suppress_http_spans = suppress_http_spans
+        self.phase_spans = is_true("OLLAMETER_PHASE_SPANS") if phase_spans is None else phase_spans
+        self.suppresses_http_spans = suppress_http_spans
 
     def start_call(self, request: Request, address: str, port: int, start_ns: int) -> CallSpan:
         """Start the span of a call below the current one, and count the call as active."""
         parent = otel_context.get_current()
-        if _is_suppressed(parent):
-            return CallSpan(self, None, parent, start_ns)
-        CallSpan(self, None, parent, start_ns)
-        with _guarded("start a call"):
-            span = self._tracer.start_span(
-                f"{request.operation} {request.model}",
-                parent,
-                SpanKind.CLIENT,
-                start_attributes(request, address, port),
-                start_time=start_ns,
-            )
-            context = trace.set_span_in_context(span, parent)
-            dimensions = self.instruments.dimensions(request, address, port)
-            self.instruments.started(dimensions, context)
-            return CallSpan(
-                self,
-                span,
-                context,
-                start_ns,
-                request=request,
-                dimensions=dimensions,
-                address=address,
-            )
+        if not self._may_start(parent):
+            return self._unseen(parent, address)
+        started = guarded("describe a call", start_attributes, request, address, port)
+        started = started or server_attributes(address, port)
+        name = f"{request.operation} {request.model}"
+        call = CallSpan(self, self._span(name, parent, started, start_ns), parent, start_ns, address)
+        call.request, call.started = request, started
+        call.of = self.instruments.dimensions(request.operation, request.model, address, port)
+        self.instruments.started(call.of, call.context)
+        return call
 
     def start_operation(self, name: str, address: str, port: int, start_ns: int) -> CallSpan:
         """Start the span of what is no GenAI operation: a name and the server, no metrics."""
         parent = otel_context.get_current()
-        started = CallSpan(self, None, parent, start_ns)
-        if _is_suppressed(parent):
-            return started
-        with _guarded("start an operation"):
-            span = self._tracer.start_span(
-                name, parent, SpanKind.CLIENT, server_attributes(address, port), start_time=start_ns
-            )
-            context = trace.set_span_in_context(span, parent)
-            return CallSpan(self, span, context, start_ns, address=address)
+        if not self._may_start(parent):
+            return self._unseen(parent, address)
+        span = self._span(name, parent, server_attributes(address, port), start_ns)
+        return CallSpan(self, span, parent, start_ns, address)
 
     def silent(self) -> CallSpan:
         """Return a span that reports nothing and hides its requests: for polling."""
-        context = otel_context.set_value(_HTTP_SUPPRESSED, True)
-        return CallSpan(self, None, context, 0, hides_http=True)
+        hidden = CallSpan(self, None, without_http(otel_context.get_current()), 0, "")
+        hidden.carries = False
+        return hidden
 
-    @property
-    def suppresses_http_spans(self) -> bool:
-        """Whether HTTP instrumentation is to be silent for our requests."""
-        return self._suppress_http_spans
+    def suppressed(self) -> AbstractContextManager[None]:
+        """Hide the requests made within `with` from HTTP instrumentation: for polling."""
+        return Attached(without_http(otel_context.get_current()))
 
-    @property
-    def tracer(self) -> trace.Tracer:
-        """What starts our spans."""
-        return self._tracer
+    def _may_start(self, parent: Context) -> bool:
+        self._live = self._live or is_set_up()
+        return self._live and not is_suppressed(parent)
+
+    def _unseen(self, parent: Context, address: str) -> CallSpan:
+        """Return what reports nothing; a trace that passes through a program without SDK goes on."""
+        call = CallSpan(self, None, parent, 0, address)
+        call.attaches = False
+        call.carries = bool(parent) and not is_suppressed(parent)
+        return call
+
+    def _span(self, name: str, parent: Context, started: Attributes, start_ns: int) -> Span | None:
+        start = partial(self.tracer.start_span, start_time=start_ns)
+        span: Span | None = guarded("start a span", start, name, parent, SpanKind.CLIENT, started)
+        return span
 
 
 class CallSpan:
     """One call seen from outside: current while its request opens, ended once with its metrics."""
 
+    __slots__ = (
+        "_address", "_ended", "_span", "_start_ns", "_telemetry", "attaches", "carries", "context", "of",
+        "recording", "request", "started",
+    )  # fmt: skip
+
     def __init__(
-        self,
-        telemetry: Telemetry,
-        span: Span | None,
-        context: Context,
-        start_ns: int,
-        *,
-        request: Request | None = None,
-        dimensions: Dimensions | None = None,
-        address: str = "",
-        hides_http: bool = False,
+        self, telemetry: Telemetry, span: Span | None, parent: Context, start_ns: int, address: str
     ) -> None:
         self.recording = span is not None and span.is_recording()
+        self.context = parent if span is None else trace.set_span_in_context(span, parent)
+        self.attaches = self.carries = True
+        self.request: Request | None = None
+        self.started: Attributes = {}
+        self.of: Dimensions | None = None
         self._telemetry = telemetry
         self._span = span
-        self._context = context
         self._start_ns = start_ns
-        self._request = request
-        self._dimensions = dimensions
         self._address = address
-        self._hides_http = hides_http or (span is not None and telemetry.suppresses_http_spans)
+        self._ended = False
 
-    def attached(self) -> AbstractContextManager[Any]:
+    def attached(self) -> AbstractContextManager[None]:
         """Make the call current while its request is opened; enter and exit in one frame."""
-        if self._span is None and not self._hides_http:
-            return nullcontext()
-        hidden = self._hides_http
-        return _attached(
-            otel_context.set_value(_HTTP_SUPPRESSED, True, self._context) if hidden else self._context
-        )
+        if not self.attaches:
+            return Attached(None)
+        hides = self._span is not None and self._telemetry.suppresses_http_spans
+        return Attached(without_http(self.context) if hides else self.context)
 
     def inject(self, headers: MutableMapping[str, str]) -> None:
         """Add `traceparent` and what goes with it; baggage only for a server on this machine."""
-        if self._span is None:
-            return
-        with _guarded("inject"):
-            propagate.inject(headers, self._context)
-            if not self._address.startswith(_LOOPBACK):
-                for name in W3CBaggagePropagator().fields:
-                    headers.pop(name, None)
+        if self.carries:
+            inject(headers, self.context, self._address)
 
     def end(
         self,
@@ -170,99 +152,94 @@ class CallSpan:
         message: Callable[[], Message],
         gaps_s: Sequence[float] = (),
     ) -> None:
-        """Write what is known of the end, record the metrics, and end the span, whatever fails."""
-        span = self._span
-        if span is None:
-            return
-        if metrics is not None and self._dimensions is not None:
-            with _guarded("record metrics"):
-                self._telemetry.instruments.ended(metrics, self._dimensions, self._context, gaps_s)
-        with _guarded("export content"):
-            self._export_content(metrics, message)
-        end_ns = None
-        if metrics is not None:
-            end_ns = self._start_ns + round(metrics.duration_s * NS_PER_S)
-        with _guarded("describe the end"):
-            if self.recording:
-                self._describe(span, metrics, error, end_ns)
-        with _guarded("end a span"):
-            span.end(end_ns)
+        """Write what is known of the end, record the metrics, and end the span, whatever fails.
 
-    def _describe(
+        Only the first time. A call without metrics ends now, one with metrics `duration_s` after
+        its start.
+        """
+        if self._ended or (self._span is None and self.of is None):
+            return
+        self._ended = True
+        work = partial(guarded, "end a call", self._end, metrics, error, message, gaps_s)
+        # A finalizer may run anywhere; what it ends was left by its owner.
+        left = isinstance(error, GeneratorExit) or (metrics is not None and metrics.outcome == "abandoned")
+        if left and within_the_sdk():
+            run_elsewhere(work)
+        else:
+            work()
+
+    def _end(
         self,
-        span: Span,
         metrics: PerformanceMetrics | None,
         error: BaseException | None,
+        message: Callable[[], Message],
+        gaps_s: Sequence[float],
+    ) -> None:
+        end_ns = None
+        try:
+            if metrics is not None:
+                metrics = usable(metrics)
+                if metrics.duration_s is not None:
+                    end_ns = self._start_ns + round(metrics.duration_s * NS_PER_S)
+            if metrics is None or self.of is None:
+                described = _end_of_operation(metrics, error)
+            else:
+                described = guarded("describe the end", end_attributes, metrics)
+                described = described or _end_of_operation(metrics, error)
+                self._telemetry.instruments.ended(metrics, described, self.of, self.context, gaps_s)
+            if self.recording:
+                self._describe(described, error, end_ns)
+            if metrics is not None and self.request is not None:
+                guarded("export content", self._say_more, metrics, described, message, end_ns)
+        finally:
+            if self._span is not None:
+                guarded("end a span", self._span.end, end_ns)
+
+    def _describe(self, described: Attributes, error: BaseException | None, end_ns: int | None) -> None:
+        span: Any = self._span
+        guarded("describe the end", span.set_attributes, described)
+        failed = described.get(names.ERROR_TYPE)
+        if failed is not None:
+            status = guarded("tell an error", _status, error, failed)
+            guarded("tell an error", span.set_status, status)
+            if error is not None:
+                guarded("tell an error", partial(span.record_exception, timestamp=end_ns), error)
+
+    def _say_more(
+        self,
+        metrics: PerformanceMetrics,
+        described: Attributes,
+        message: Callable[[], Message],
         end_ns: int | None,
     ) -> None:
-        if metrics is not None:
-            span.set_attributes(end_attributes(metrics))
-            failed = metrics.error_type is not None
-        else:
-            failed = error is not None
-            if error is not None:
-                span.set_attribute(names.ERROR_TYPE, error_type_of(error))
-        if failed and error is not None:
-            span.record_exception(error, timestamp=end_ns)
-            span.set_status(Status(StatusCode.ERROR, _status_text(error)))
-        if metrics is not None and self._telemetry.phase_spans:
-            self._draw_phases(metrics, end_ns or 0)
-
-    def _draw_phases(self, metrics: PerformanceMetrics, end_ns: int) -> None:
-        """Place the server's phases backwards from the end, within the call's own interval."""
-        if metrics.total_duration is None:
-            return
-        at = max(self._start_ns, end_ns - metrics.total_duration)
-        for name, seconds in (
-            (names.PHASE_LOAD, metrics.load_s),
-            (names.PHASE_QUEUE, metrics.unattributed_s),
-            (names.PHASE_PROMPT_EVAL, metrics.prompt_eval_s),
-            (names.PHASE_EVAL, metrics.eval_s),
-        ):
-            if seconds is not None:
-                until = min(end_ns, at + round(seconds * NS_PER_S))
-                phase = self._telemetry.tracer.start_span(
-                    name, self._context, attributes={names.RECONSTRUCTED: True}, start_time=at
-                )
-                phase.end(until)
-                at = until
-
-    def _export_content(self, metrics: PerformanceMetrics | None, message: Callable[[], Message]) -> None:
-        content = self._telemetry.content
-        if content is None or metrics is None or self._request is None or self._span is None:
-            return
-        content.export(self._request, metrics, message(), self._span, self._context, self._address)
+        """Add what was asked for beyond the span itself: its phases, and what was said."""
+        telemetry, request = self._telemetry, self.request
+        if telemetry.phase_spans and self.recording and end_ns is not None:
+            guarded(
+                "draw phases", draw_phases, metrics, telemetry.tracer, self.context, self._start_ns, end_ns
+            )
+        if telemetry.content is not None and request is not None:
+            known = {**self.started, **described}
+            telemetry.content.export(request, metrics, message(), self._span, self.context, known)
 
 
-@contextmanager
-def _attached(context: Context) -> Iterator[None]:
-    token = otel_context.attach(context)
-    try:
-        yield
-    finally:
-        otel_context.detach(token)
+def _end_of_operation(metrics: PerformanceMetrics | None, error: BaseException | None) -> Attributes:
+    """Return what is said of the end of what is no GenAI operation: what went wrong."""
+    if metrics is not None:
+        return {} if metrics.error_type is None else {names.ERROR_TYPE: metrics.error_type}
+    if error is None or isinstance(error, GeneratorExit):
+        return {}
+    return {names.ERROR_TYPE: "cancelled" if _is_cancellation(error) else error_type_of(error)}
 
 
-@contextmanager
-def _guarded(what: str) -> Iterator[None]:
-    """Keep telemetry's own faults from the caller; they are logged."""
-    try:
-        yield
-    except Exception:  # whatever an exporter, view or redactor raises
-        _log.warning("could not %s", what, exc_info=True)
+def _is_cancellation(error: BaseException) -> bool:
+    asyncio = sys.modules.get("asyncio")  # not imported for this: without it nothing is a task
+    return isinstance(error, KeyboardInterrupt) or (
+        asyncio is not None and isinstance(error, asyncio.CancelledError)
+    )
 
 
-def _is_suppressed(context: Context) -> bool:
-    """Whether instrumentation is switched off here, or another one describes this very call."""
-    return any(context.get(key) for key in _SUPPRESSED) or bool(context.get(names.GENAI_CONTEXT_KEY))
-
-
-def _status_text(error: BaseException) -> str:
-    text = str(error) if isinstance(error, OllameterError) else type(error).__name__
-    return text[:_MAX_STATUS_TEXT]
-
-
-def _phase_spans(given: bool | None, environment: Mapping[str, str] = os.environ) -> bool:
-    if given is not None:
-        return given
-    return environment.get("OLLAMETER_PHASE_SPANS", "").strip().lower() == "true"
+def _status(error: BaseException | None, error_type: str) -> Status:
+    """Return our own error's text, anybody else's type alone: theirs may quote what was said."""
+    text = str(error) if isinstance(error, OllameterError) else error_type
+    return Status(StatusCode.ERROR, text.partition("\n")[0][:_MAX_STATUS_TEXT])
