@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import threading
 import time
 from collections.abc import Callable, MutableMapping, Sequence
@@ -11,7 +10,13 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from ollameter.errors import IncompleteResponse, InvalidRequest, OllameterError, error_type_of
+from ollameter.errors import (
+    IncompleteResponse,
+    InvalidRequest,
+    OllameterError,
+    error_type_of,
+    is_cancellation,
+)
 from ollameter.messages import Chunk, Final, Message, Reply, Request, ToolCall
 from ollameter.metrics import HostLoad, Outcome, PerformanceMetrics, ServerTimings
 
@@ -251,14 +256,6 @@ def end_open_calls() -> None:
     """Abandon whatever is still open: the last chance for its span to be exported."""
     for call in list(OPEN):
         call.abandon()
-
-
-def is_cancellation(error: BaseException | None) -> bool:
-    """Whether someone stopped the call on purpose: Ctrl-C, or a cancelled task."""
-    asyncio = sys.modules.get("asyncio")  # not imported for this: without it nothing is a task
-    return isinstance(error, KeyboardInterrupt) or (
-        asyncio is not None and isinstance(error, asyncio.CancelledError)
-    )
 
 
 def _outcome_of(error: BaseException) -> Outcome:

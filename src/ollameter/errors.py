@@ -6,6 +6,7 @@ Every error has `.error_type` (the low-cardinality value that spans and metrics 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -89,6 +90,14 @@ class InvalidResponse(OllameterError):
     """The server sent something that is not Ollama's protocol."""
 
     error_type = "invalid_response"
+
+
+def is_cancellation(error: BaseException | None) -> bool:
+    """Whether someone stopped the call on purpose: Ctrl-C, or a cancelled task."""
+    asyncio = sys.modules.get("asyncio")  # not imported for this: without it nothing is a task
+    return isinstance(error, KeyboardInterrupt) or (
+        asyncio is not None and isinstance(error, asyncio.CancelledError)
+    )
 
 
 def error_type_of(error: BaseException) -> str:

@@ -6,7 +6,8 @@ import weakref
 from collections.abc import Awaitable
 from typing import Self
 
-from ollameter.call import Call, is_cancellation
+from ollameter.call import Call
+from ollameter.errors import is_cancellation
 from ollameter.messages import Chunk, Reply
 from ollameter.metrics import PerformanceMetrics
 from ollameter.providers.exchange import AsyncExchange, Exchange

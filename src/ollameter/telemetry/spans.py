@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -14,7 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from ollameter._version import __version__
-from ollameter.errors import OllameterError, error_type_of
+from ollameter.errors import OllameterError, error_type_of, is_cancellation
 from ollameter.messages import Message, Request
 from ollameter.metrics import NS_PER_S, PerformanceMetrics
 from ollameter.telemetry import names
@@ -229,14 +228,7 @@ def _end_of_operation(metrics: PerformanceMetrics | None, error: BaseException |
         return {} if metrics.error_type is None else {names.ERROR_TYPE: metrics.error_type}
     if error is None or isinstance(error, GeneratorExit):
         return {}
-    return {names.ERROR_TYPE: "cancelled" if _is_cancellation(error) else error_type_of(error)}
-
-
-def _is_cancellation(error: BaseException) -> bool:
-    asyncio = sys.modules.get("asyncio")  # not imported for this: without it nothing is a task
-    return isinstance(error, KeyboardInterrupt) or (
-        asyncio is not None and isinstance(error, asyncio.CancelledError)
-    )
+    return {names.ERROR_TYPE: "cancelled" if is_cancellation(error) else error_type_of(error)}
 
 
 def _status(error: BaseException | None, error_type: str) -> Status:
