@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ollameter.call import CallObserver
-from ollameter.errors import InvalidResponse
 from ollameter.messages import Message
 from ollameter.providers.deadlines import Guard
 from ollameter.providers.exchange import Sent, accepted, accepted_async
 from ollameter.providers.http import HttpSettings
 from ollameter.providers.http_sync import RequestsShell
+from ollameter.wire.ndjson import WholeBody
 from ollameter.wire.responses import decode_object
 
 if TYPE_CHECKING:  # aiohttp is imported by the first async call
@@ -27,14 +27,14 @@ def fetch(
     try:
         with observer.attached():
             response = accepted(shell, settings, sent, guard)
-        collect = Collected(settings.max_line_bytes)
+        body = WholeBody(settings.max_line_bytes)
         try:
             for data in response.pieces():
                 response.progressed = True
-                collect(data)
+                body.feed(data)
         finally:
             response.close()
-        return collect.object()
+        return decode_object(body.rest())
     except BaseException as error:
         failure = error
         raise
@@ -53,39 +53,20 @@ async def fetch_async(
     try:
         with observer.attached():
             response = await accepted_async(shell, settings, sent, guard)
-        collect = Collected(settings.max_line_bytes)
+        body = WholeBody(settings.max_line_bytes)
         try:
             async for data in response.pieces():
                 response.progressed = True
-                collect(data)
+                body.feed(data)
         finally:
             response.close()
-        return collect.object()
+        return decode_object(body.rest())
     except BaseException as error:
         failure = error
         raise
     finally:
         guard.done()
         observer.end(None, failure, _no_message)
-
-
-class Collected:
-    """The pieces of a body, up to a bound."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._left = max_bytes
-        self._pieces: list[bytes] = []
-
-    def __call__(self, data: bytes) -> None:
-        """Keep a piece; raises `InvalidResponse` past the bound."""
-        self._left -= len(data)
-        if self._left < 0:
-            raise InvalidResponse("the server sent an answer that is longer than max_line_bytes")
-        self._pieces.append(data)
-
-    def object(self) -> dict[str, Any]:
-        """Return the JSON object that all pieces make."""
-        return decode_object(b"".join(self._pieces))
 
 
 def _no_message() -> Message:

@@ -59,6 +59,10 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.verify
 
 
+def no_place_taken() -> None:
+    """Release nothing: there is no limit on connections."""
+
+
 class Retries:
     """When one logical call may try again: refused connections, 503 and 429, within its time."""
 

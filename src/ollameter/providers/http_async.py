@@ -16,7 +16,14 @@ from aiohttp import http_exceptions
 
 from ollameter.errors import IncompleteResponse, InvalidRequest
 from ollameter.providers.deadlines import Guard, Timeouts
-from ollameter.providers.http import DRAIN_BYTES, DRAIN_S, HttpSettings, causes, our_error
+from ollameter.providers.http import (
+    DRAIN_BYTES,
+    DRAIN_S,
+    HttpSettings,
+    causes,
+    no_place_taken,
+    our_error,
+)
 
 _LIBRARY_ERRORS = (aiohttp.ClientError, http_exceptions.HttpProcessingError, OSError)
 _OPENING = {
@@ -112,7 +119,7 @@ class AiohttpShell:
         guard: Guard,
     ) -> AsyncResponse:
         """Send one request; return its answer once status and headers are there, whatever they say."""
-        release = await self._take_place()
+        release = await self._take_place(guard)
         try:
             raw = await self._send(method, path, body, headers, guard)
         except BaseException as error:
@@ -158,9 +165,8 @@ class AiohttpShell:
                 data=body,
                 headers={**self._settings.headers, **headers},
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=connect_s
-                ),  # the guard's deadlines are the limits
+                # The guard's deadlines are the limits.
+                timeout=aiohttp.ClientTimeout(total=None, connect=connect_s),
                 proxy=self._proxy(),
                 ssl=self._tls,
                 trace_request_ctx=guard,
@@ -184,16 +190,15 @@ class AiohttpShell:
             raise InvalidRequest("proxies: the async side cannot use a SOCKS proxy")
         return proxy
 
-    async def _take_place(self) -> Callable[[], None]:
+    async def _take_place(self, guard: Guard) -> Callable[[], None]:
         """Wait for one of `max_connections`; the wait counts as one for the first byte."""
         if self._settings.max_connections is None:
-            return _nothing
+            return no_place_taken
         places = (await self._kept()).places
         try:
             async with asyncio.timeout(self._settings.timeouts.first_byte):
                 await places.acquire()
         except TimeoutError as error:
-            guard = Guard(self._settings.timeouts)
             guard.phase = "first_byte"
             raise guard.error() from error
         return places.release
@@ -371,7 +376,3 @@ def _load_authorities(context: ssl.SSLContext, path: str) -> None:
         context.load_verify_locations(cafile=path)
     except IsADirectoryError:
         context.load_verify_locations(capath=path)
-
-
-def _nothing() -> None:
-    """Release nothing."""

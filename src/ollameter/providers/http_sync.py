@@ -17,7 +17,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ollameter.providers.deadlines import Guard
-from ollameter.providers.http import DRAIN_BYTES, DRAIN_S, PIECE_BYTES, HttpSettings, our_error
+from ollameter.providers.http import (
+    DRAIN_BYTES,
+    DRAIN_S,
+    PIECE_BYTES,
+    HttpSettings,
+    no_place_taken,
+    our_error,
+)
 
 _LIBRARY_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError,
                    http.client.HTTPException)  # fmt: skip
@@ -60,7 +67,7 @@ class RequestsShell:
         guard: Guard,
     ) -> SyncResponse:
         """Send one request; return its answer once status and headers are there, whatever they say."""
-        release = self._take_place()
+        release = self._take_place(guard)
         try:
             raw = self._send(method, path, body, headers, guard)
         except BaseException as error:
@@ -125,13 +132,12 @@ class RequestsShell:
         where = self._session.merge_environment_settings(prepared.url or "", {}, None, None, None)
         return {name: where[name] for name in ("proxies", "verify", "cert")}
 
-    def _take_place(self) -> Callable[[], None]:
+    def _take_place(self, guard: Guard) -> Callable[[], None]:
         """Wait for one of `max_connections`; the wait counts as one for the first byte."""
         places = self._places
         if places is None:
-            return _nothing
+            return no_place_taken
         if not places.acquire(timeout=self._settings.timeouts.first_byte):
-            guard = Guard(self._settings.timeouts)
             guard.phase = "first_byte"
             raise guard.error()
         return places.release
@@ -317,10 +323,6 @@ def _new_session(settings: HttpSettings) -> requests.Session:
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
-
-
-def _nothing() -> None:
-    """Release nothing."""
 
 
 def _shut(sock: socket.socket) -> None:

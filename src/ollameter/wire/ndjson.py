@@ -7,6 +7,27 @@ from ollameter.errors import InvalidResponse
 MAX_LINE_BYTES = 64 << 20
 
 
+class WholeBody:
+    """Collects the pieces of a body that is read as one: no more than `max_line_bytes`."""
+
+    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self._left = max_line_bytes
+        self._pieces: list[bytes] = []
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece; raises `InvalidResponse` past the bound."""
+        self._left -= len(data)
+        if self._left < 0:
+            raise InvalidResponse("the server sent an answer that is longer than max_line_bytes")
+        self._pieces.append(data)
+
+    def rest(self) -> bytes:
+        """Return everything that came, once."""
+        whole = b"".join(self._pieces)
+        self._pieces.clear()
+        return whole
+
+
 class LineSplitter:
     """Collects pieces of a body and hands out whole lines, blank ones left out.
 

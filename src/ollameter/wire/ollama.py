@@ -15,7 +15,7 @@ from ollameter.errors import (
     ResponseError,
 )
 from ollameter.messages import Chunk, Final, Request, ToolCall
-from ollameter.wire.ndjson import MAX_LINE_BYTES, LineSplitter
+from ollameter.wire.ndjson import MAX_LINE_BYTES, LineSplitter, WholeBody
 from ollameter.wire.numbers import read_timings
 from ollameter.wire.responses import error_text
 
@@ -76,8 +76,7 @@ class ChunkReader:
         self.whole = not request.stream
         self._chat = request.path == "/api/chat"
         self._splitter = LineSplitter(max_line_bytes)
-        self._body: list[bytes] = []
-        self._body_left = max_line_bytes
+        self._body = WholeBody(max_line_bytes)
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
         """Take the next piece of the body; yield the chunks it completed.
@@ -85,7 +84,8 @@ class ChunkReader:
         Raises `ResponseError` for an error line, `InvalidResponse` for what is not Ollama's.
         """
         if self.whole:
-            return self._collect(data)
+            self._body.feed(data)
+            return iter(())
         return map(self._chunk, self._splitter.feed(data))
 
     def finish(self, broken: OllameterError | None = None) -> Iterator[Chunk]:
@@ -93,21 +93,13 @@ class ChunkReader:
 
         Raises `broken`, or `IncompleteResponse`, when no `done: true` was among all that came.
         """
-        rest = b"".join(self._body) if self.whole else self._splitter.rest()
-        self._body.clear()
+        rest = self._body.rest() if self.whole else self._splitter.rest()
         if rest:
             chunk = self._last_chunk(rest)
             if chunk is not None:
                 yield chunk
         if self.final is None:
             raise broken or IncompleteResponse("the answer ended without `done: true`: it is cut off")
-
-    def _collect(self, data: bytes) -> Iterator[Chunk]:
-        self._body_left -= len(data)
-        if self._body_left < 0:
-            raise InvalidResponse("the server sent an answer that is longer than max_line_bytes")
-        self._body.append(data)
-        return iter(())
 
     def _last_chunk(self, rest: bytes) -> Chunk | None:
         """Decode what came after the last LF; None when it was cut in the middle."""
