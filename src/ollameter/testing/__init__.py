@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from ollameter.testing.answers import (
     Answer,
+    Cut,
+    Framing,
     chat_lines,
     error_answer,
     error_line,
     generate_lines,
+    json_answer,
     whole_chat,
     whole_generate,
 )
 from ollameter.testing.clock import ManualClock
-from ollameter.testing.fake_ollama import FakeOllama, ReceivedRequest
+from ollameter.testing.fake_ollama import FakeOllama
+from ollameter.testing.received import ReceivedRequest
 
 if TYPE_CHECKING:
     from ollameter.testing.captured import CapturedTelemetry
@@ -26,13 +30,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "CapturedTelemetry",
+    "Cut",
     "FakeOllama",
+    "Framing",
     "ManualClock",
     "ReceivedRequest",
     "chat_lines",
     "error_answer",
     "error_line",
     "generate_lines",
+    "json_answer",
     "whole_chat",
     "whole_generate",
 ]

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, Self
+
+from ollameter.testing.records import (
+    CapturedExemplar,
+    CapturedLink,
+    CapturedLog,
+    CapturedMetric,
+    CapturedPoint,
+    CapturedSpan,
+)
 
 try:
     from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-    from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
+    from opentelemetry.sdk._logs import export as log_export
+    from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, AlwaysOnExemplarFilter, MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
@@ -20,60 +29,37 @@ except ImportError as error:  # pragma: no cover  # tested in an environment wit
 
 from ollameter.telemetry.setup import otlp_exporters
 
+__all__ = ["CapturedLog", "CapturedMetric", "CapturedPoint", "CapturedSpan", "CapturedTelemetry"]
 
-@dataclass(frozen=True)
-class CapturedSpan:
-    """One ended span; `parent_span_id` is None for a root, `status` one of UNSET, OK, ERROR."""
-
-    name: str
-    kind: str
-    attributes: dict[str, Any]
-    status: str
-    status_description: str | None
-    events: list[tuple[str, dict[str, Any]]]
-    start_ns: int
-    end_ns: int
-    trace_id: str
-    span_id: str
-    parent_span_id: str | None
-
-
-@dataclass(frozen=True)
-class CapturedPoint:
-    """One data point: `value` of a sum or gauge; `count`, `sum`, `buckets`, `bounds` of a histogram."""
-
-    attributes: dict[str, Any]
-    value: float | None = None
-    count: int | None = None
-    sum: float | None = None
-    buckets: tuple[int, ...] = ()
-    bounds: tuple[float, ...] = ()
-    exemplar_span_ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class CapturedMetric:
-    """One metric with its data points; `kind` is Histogram, Sum or Gauge."""
-
-    name: str
-    unit: str
-    description: str
-    kind: str
-    points: list[CapturedPoint] = field(default_factory=list)
+# The SDK renamed it; the older name is what its oldest supported version has.
+_InMemoryLogs: Any = getattr(log_export, "InMemoryLogRecordExporter", None) or getattr(
+    log_export, "InMemoryLogExporter", None
+)
 
 
 class CapturedTelemetry:
-    """Collects spans, metrics and events of whoever is given its three providers.
+    """Collects spans, metrics and logs of whoever is given its three providers.
 
-    `export=True` sends traces and metrics on by OTLP as well, as the `OTEL_*` variables say.
+    - `sampler`: which spans are recorded; the SDK's default without one
+    - `exemplars`: whether data points keep exemplars, of spans that are not sampled too
+    - `views`: the SDK's own, for other buckets or attributes
+    - `export`: send traces and metrics on by OTLP as well, as the `OTEL_*` variables say
+
+    Nothing global is set up. What was captured can still be read after `shutdown`.
     """
 
     def __init__(
-        self, *, sampler: Sampler | None = None, views: Sequence[Any] = (), export: bool = False
+        self,
+        *,
+        sampler: Sampler | None = None,
+        exemplars: bool = True,
+        views: Sequence[Any] = (),
+        export: bool = False,
     ) -> None:
         self._spans = InMemorySpanExporter()
         self._reader = InMemoryMetricReader()
-        self._logs: Any = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK's own
+        self._logs = _InMemoryLogs()
+        self._exemplars: dict[object, tuple[CapturedExemplar, ...]] = {}
         self.tracer_provider = TracerProvider(sampler=sampler)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
         readers: list[Any] = [self._reader]
@@ -81,9 +67,10 @@ class CapturedTelemetry:
             spans, metrics, _, _ = otlp_exporters()
             self.tracer_provider.add_span_processor(BatchSpanProcessor(spans))
             readers.append(PeriodicExportingMetricReader(metrics))
-        self.meter_provider = MeterProvider(readers, exemplar_filter=AlwaysOnExemplarFilter(), views=views)
+        kept = AlwaysOnExemplarFilter() if exemplars else AlwaysOffExemplarFilter()
+        self.meter_provider = MeterProvider(readers, exemplar_filter=kept, views=views)
         self.logger_provider = LoggerProvider()
-        self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
+        self.logger_provider.add_log_record_processor(log_export.SimpleLogRecordProcessor(self._logs))
 
     @property
     def providers(self) -> dict[str, Any]:
@@ -112,12 +99,28 @@ class CapturedTelemetry:
         """Every metric recorded so far, by name."""
         data = self._reader.get_metrics_data()
         found = [
-            _metric(metric)
+            self._with_earlier_exemplars(_metric(metric))
             for resource in (data.resource_metrics if data else ())
             for scope in resource.scope_metrics
             for metric in scope.metrics
         ]
         return {metric.name: metric for metric in found}
+
+    def _with_earlier_exemplars(self, metric: CapturedMetric) -> CapturedMetric:
+        # The SDK hands an exemplar out once; here a metric can be read twice.
+        points = []
+        for point in metric.points:
+            key = metric.name, frozenset(point.attributes.items())
+            known = self._exemplars[key] = (*self._exemplars.get(key, ()), *point.exemplars)
+            points.append(replace(point, exemplars=known))
+        return replace(metric, points=points)
+
+    def metric(self, name: str) -> CapturedMetric:
+        """Return one metric; raises `AssertionError` naming what there is otherwise."""
+        found = self.metrics
+        if name not in found:
+            raise AssertionError(f"expected the metric {name}, got {sorted(found)}")
+        return found[name]
 
     def points(self, name: str, **attributes: Any) -> list[CapturedPoint]:
         """Return a metric's points whose attributes include those given (`_` stands for `.`)."""
@@ -125,13 +128,19 @@ class CapturedTelemetry:
         return [] if metric is None else [p for p in metric.points if _matches(p, attributes)]
 
     @property
+    def logs(self) -> list[CapturedLog]:
+        """Every log record and event, in the order of emitting."""
+        return [_log(log.log_record) for log in self._logs.get_finished_logs()]
+
+    @property
     def events(self) -> list[tuple[str | None, dict[str, Any]]]:
         """Every log event, as its name and attributes."""
-        records = [log.log_record for log in self._logs.get_finished_logs()]
-        return [(record.event_name, dict(record.attributes or {})) for record in records]
+        return [(log.event_name, log.attributes) for log in self.logs]
 
     def clear(self) -> None:
-        """Forget spans and events; metrics are cumulative and stay."""
+        """Forget spans, logs and exemplars; metrics are cumulative and stay."""
+        _ = self.metrics  # what the SDK has not handed out yet is from before, too
+        self._exemplars.clear()
         self._spans.clear()
         self._logs.clear()
 
@@ -162,7 +171,14 @@ def _span(span: ReadableSpan) -> CapturedSpan:
         trace_id=f"{context.trace_id:032x}",
         span_id=f"{context.span_id:016x}",
         parent_span_id=None if span.parent is None else f"{span.parent.span_id:016x}",
+        links=[_link(link) for link in span.links],
+        resource=dict(span.resource.attributes),
     )
+
+
+def _link(link: Any) -> CapturedLink:
+    target = link.context
+    return CapturedLink(f"{target.trace_id:032x}", f"{target.span_id:016x}", dict(link.attributes or {}))
 
 
 def _metric(metric: Any) -> CapturedMetric:
@@ -172,18 +188,33 @@ def _metric(metric: Any) -> CapturedMetric:
 
 
 def _point(point: Any) -> CapturedPoint:
-    attributes = dict(point.attributes)
-    exemplars = tuple(f"{e.span_id:016x}" for e in point.exemplars if e.span_id is not None)
+    attributes, exemplars = dict(point.attributes), tuple(map(_exemplar, point.exemplars))
     if hasattr(point, "value"):
-        return CapturedPoint(attributes, value=point.value, exemplar_span_ids=exemplars)
+        return CapturedPoint(attributes, value=point.value, exemplars=exemplars)
     return CapturedPoint(
         attributes,
         count=point.count,
         sum=point.sum,
-        buckets=tuple(point.bucket_counts),
-        bounds=tuple(point.explicit_bounds),
-        exemplar_span_ids=exemplars,
+        buckets=tuple(getattr(point, "bucket_counts", ())),  # an exponential one has none of these
+        bounds=tuple(getattr(point, "explicit_bounds", ())),
+        exemplars=exemplars,
     )
+
+
+def _exemplar(exemplar: Any) -> CapturedExemplar:
+    return CapturedExemplar(exemplar.value, *_ids(exemplar))
+
+
+def _log(record: Any) -> CapturedLog:
+    attributes, severity = dict(record.attributes or {}), record.severity_text
+    name = getattr(record, "event_name", None) or attributes.get("event.name")
+    return CapturedLog(name, attributes, record.body, severity, *_ids(record))
+
+
+def _ids(context: Any) -> tuple[str | None, str | None]:
+    """Return trace and span id in hex; what is 0 or None is none."""
+    trace_id, span_id = context.trace_id, context.span_id
+    return f"{trace_id:032x}" if trace_id else None, f"{span_id:016x}" if span_id else None
 
 
 def _matches(point: CapturedPoint, wanted: Mapping[str, Any]) -> bool:
