@@ -1,0 +1,1 @@
+"""What the machine is doing: /proc, psutil and NVML; knows nothing of OpenTelemetry."""

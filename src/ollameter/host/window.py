@@ -1,0 +1,118 @@
+"""One call's view of the rings: opened when it starts, summarised when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ollameter.host import columns
+from ollameter.host.readings import GpuUse, Snapshot
+from ollameter.host.ring import Span
+from ollameter.host.sampling import Sampling
+from ollameter.host.servers import WatchedServers
+from ollameter.metrics import GpuLoad, HostLoad
+
+_NEAR_S = 2.0  # an older sample says nothing about a call shorter than an interval
+
+
+class Window:
+    """The machine since the window was opened; implements `ollameter.call.HostWindow`.
+
+    A call that is longer than the rings summarises the last hour or so of it, as `samples` shows.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_fast_from",
+        "_host",
+        "_port",
+        "_process_s",
+        "_sampling",
+        "_servers",
+        "_slow_from",
+        "_started_s",
+    )
+
+    def __init__(
+        self,
+        sampling: Sampling | None,
+        servers: WatchedServers,
+        clock: Callable[[], float],
+        host: str,
+        port: int,
+    ) -> None:
+        self._sampling = sampling
+        self._servers = servers
+        self._clock = clock
+        self._host = host
+        self._port = port
+        if sampling is not None:
+            self._fast_from = sampling.fast.count
+            self._slow_from = sampling.slow.count
+            self._process_s = time.process_time()
+            self._started_s = clock()
+
+    def load(self) -> HostLoad | None:
+        """Return what the machine did until now; None when nothing was sampled."""
+        sampling = self._sampling
+        if sampling is None or (latest := sampling.latest) is None:
+            return None
+        ended_s = self._clock()
+        process_s = time.process_time() - self._process_s
+        span = sampling.fast.span(self._fast_from, self._started_s)
+        if span is None or (not span.samples and ended_s - span.newest_s > _NEAR_S):
+            return None
+        memory, swap, cpu = latest.memory, latest.swap, latest.cpu
+        is_local = self._servers.is_local(self._host)
+        ollama_cpu = (columns.OLLAMA_CPU, self._port) if is_local else None
+        ollama_rss = (columns.OLLAMA_RSS, self._port) if is_local else None
+        return HostLoad(
+            samples=span.samples,
+            interval_s=sampling.interval_s,
+            server_is_local=is_local,
+            cpu_utilization_mean=_ratio(span.mean(columns.CPU)),
+            cpu_utilization_peak=_ratio(span.peak_rate(columns.CPU)),
+            cpu_core_peak=_ratio(span.peak_rate(columns.CPU_CORE)),
+            load_average_1m=None if cpu is None else cpu.load_average_1m,
+            memory_used_bytes_mean=_whole(span.mean(columns.MEMORY_USED)),
+            memory_used_bytes_peak=_whole(span.peak(columns.MEMORY_USED)),
+            memory_total_bytes=None if memory is None else memory.total_bytes,
+            swap_used_bytes=None if swap is None else swap.used_bytes,
+            # A forked child's clock starts at 0: what the parent used is not known here.
+            process_cpu_s=process_s if process_s >= 0 else None,
+            process_rss_bytes_peak=_whole(span.peak(columns.PROCESS_RSS)),
+            ollama_cpu_utilization_mean=_ratio(span.mean(ollama_cpu)),
+            ollama_cpu_utilization_peak=_ratio(span.peak_rate(ollama_cpu)),
+            ollama_rss_bytes_peak=_whole(span.peak(ollama_rss)),
+            gpus=self._gpus(sampling, latest, ended_s) if latest.gpus else (),
+        )
+
+    def _gpus(self, sampling: Sampling, latest: Snapshot, ended_s: float) -> tuple[GpuLoad, ...]:
+        span = sampling.slow.span(self._slow_from, self._started_s)
+        if span is None:
+            return ()
+        return tuple(_gpu_load(gpu, span, ended_s - self._started_s) for gpu in latest.gpus)
+
+
+def _gpu_load(gpu: GpuUse, span: Span, duration_s: float) -> GpuLoad:
+    energy_rate_w = span.mean((columns.GPU_ENERGY_RATE, gpu.id))
+    return GpuLoad(
+        id=gpu.id,
+        name=gpu.name,
+        utilization_mean=_ratio(span.mean((columns.GPU_UTILIZATION, gpu.id))),
+        utilization_peak=_ratio(span.peak_rate((columns.GPU_UTILIZATION, gpu.id))),
+        memory_used_bytes_peak=_whole(span.peak((columns.GPU_MEMORY_USED, gpu.id))),
+        memory_total_bytes=gpu.memory_total_bytes,
+        power_w_mean=span.mean((columns.GPU_POWER, gpu.id)),
+        temperature_c_peak=span.peak((columns.GPU_TEMPERATURE, gpu.id)),
+        energy_j=None if energy_rate_w is None else energy_rate_w * duration_s,
+    )
+
+
+def _ratio(value: float | None) -> float | None:
+    """Bound a ratio: clock ticks are coarse, a busy second may seem to have 1.01."""
+    return value if value is None or value <= 1.0 else 1.0
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
