@@ -285,7 +285,7 @@ def test_the_environments_key_is_for_ollama_com() -> None:
         ({"max_line_bytes": True}, "max_line_bytes: expected an integer"),
         ({"base_url": "ftp://x"}, "base_url: scheme"),
         ({"ensure": "pull"}, "ensure: only None"),
-        ({"host_monitor": 3}, "host_monitor: expected True or False"),
+        ({"host_monitor": 3}, "host_monitor: expected True, False or a HostMonitor"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_by_name(settings: dict[str, Any], said: str) -> None:

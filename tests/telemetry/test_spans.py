@@ -24,7 +24,8 @@ NUMBERS: dict[str, Any] = {
 
 
 def provider(fake: FakeOllama, captured: CapturedTelemetry, **settings: Any) -> OllamaProvider:
-    """Return a provider of the fake server, observed."""
+    """Return a provider of the fake server, observed; the machine is left out of it."""
+    settings = {"host_monitor": False, **settings}
     return OllamaProvider(fake.base_url, model="llama3.2", **captured.providers, **settings)
 
 
@@ -268,7 +269,7 @@ def test_a_provider_made_before_the_sdk_is_exported_by_it(fake: FakeOllama) -> N
     script = """
         import sys
         from ollameter import OllamaProvider
-        llm = OllamaProvider(sys.argv[1], model="llama3.2")
+        llm = OllamaProvider(sys.argv[1], model="llama3.2", host_monitor=False)
         from opentelemetry import trace, metrics
         from ollameter.testing import CapturedTelemetry
         captured = CapturedTelemetry()

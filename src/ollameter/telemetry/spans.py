@@ -14,6 +14,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from ollameter._version import __version__
 from ollameter.errors import OllameterError, error_type_of, is_cancellation
+from ollameter.host.monitor import HostMonitor
 from ollameter.messages import Message, Request
 from ollameter.metrics import NS_PER_S, PerformanceMetrics
 from ollameter.telemetry import names
@@ -26,6 +27,7 @@ from ollameter.telemetry.attributes import (
 )
 from ollameter.telemetry.content import Content, Redact, capture_mode
 from ollameter.telemetry.context import Attached, inject, is_set_up, is_suppressed, without_http
+from ollameter.telemetry.gauges import register
 from ollameter.telemetry.guard import guarded, run_elsewhere, within_the_sdk
 from ollameter.telemetry.instruments import Dimensions, instruments_of, is_true
 from ollameter.telemetry.phases import draw_phases
@@ -54,11 +56,16 @@ class Telemetry:
         self.tracer = trace.get_tracer(
             names.SCOPE, __version__, tracer_provider, schema_url=names.SCHEMA_URL
         )
+        self._meter_provider = meter_provider
         self.instruments = instruments_of(meter_provider)
         mode = capture_mode(capture_content)
         self.content = Content(mode, redact, logger_provider) if mode.captures else None
         self.phase_spans = is_true("OLLAMETER_PHASE_SPANS") if phase_spans is None else phase_spans
         self.suppresses_http_spans = suppress_http_spans
+
+    def show_machine(self, monitor: HostMonitor) -> None:
+        """Show what a monitor sees in gauges, unless the environment says otherwise."""
+        guarded("register the host gauges", register, self._meter_provider, monitor)
 
     def start_call(self, request: Request, address: str, port: int, start_ns: int) -> CallSpan:
         """Start the span of a call below the current one, and count the call as active."""

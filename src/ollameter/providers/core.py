@@ -1,0 +1,171 @@
+"""What every method of a provider goes through: shells, calls, spans, the machine; and their end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ollameter.call import Call, Clock, SystemClock, end_open_calls
+from ollameter.errors import InvalidRequest
+from ollameter.host.monitor import HostMonitor
+from ollameter.messages import Request
+from ollameter.metrics import PerformanceMetrics
+from ollameter.providers.exchange import AsyncExchange, Exchange, Sent
+from ollameter.providers.fetch import fetch, fetch_async
+from ollameter.providers.http import HttpSettings
+from ollameter.providers.http_sync import RequestsShell
+from ollameter.telemetry.spans import Telemetry
+from ollameter.wire.request import encode
+
+if TYPE_CHECKING:
+    import aiohttp
+    import requests
+
+    from ollameter.providers.http_async import AiohttpShell
+
+
+class ServerCalls:
+    """One server, called from any thread, task and event loop, until it is closed."""
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        telemetry: Telemetry,
+        *,
+        model: str | None = None,
+        session: requests.Session | None = None,
+        async_session: aiohttp.ClientSession | None = None,
+        monitor: HostMonitor | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._model = model
+        self._settings = settings
+        self._telemetry = telemetry
+        self._clock = SystemClock() if clock is None else clock
+        self._session = session
+        self._async_session = async_session
+        self._shell = RequestsShell(settings, session)
+        self._async_shell: AiohttpShell | None = None
+        self._monitor = monitor
+        self._open: weakref.WeakSet[Exchange | AsyncExchange] = weakref.WeakSet()
+        self._last: PerformanceMetrics | None = None
+        self._closed = False
+        self._hooked = False
+        if monitor is not None:
+            monitor.acquire(self)
+            monitor.watch(settings.address.connect_host, settings.address.port)
+            telemetry.show_machine(monitor)
+        _providers.add(self)
+
+    def get_performance_metrics(self) -> PerformanceMetrics | None:
+        """Return what the call that ended last in this provider has cost, however it ended.
+
+        None before the first. For one's own call use what it returned: others may end meanwhile.
+        """
+        return self._last
+
+    def close(self) -> None:
+        """End what is open and release every connection, of the async side too; any thread may."""
+        self._closed = True
+        if self._monitor is not None:
+            self._monitor.release(self)
+        for exchange in list(self._open):
+            exchange.close() if isinstance(exchange, Exchange) else exchange.close_soon()
+        self._shell.close()
+        if self._async_shell is not None:
+            self._async_shell.close_soon()
+
+    async def aclose(self) -> None:
+        """Do as `close`, and wait until this loop's connections are released."""
+        self.close()
+        if self._async_shell is not None:
+            await self._async_shell.close()
+
+    def _begin(self, request: Request) -> Exchange:
+        body = encode(request)
+        exchange = Exchange(self._start(request), body, self._shell, self._settings)
+        self._open.add(exchange)
+        return exchange
+
+    def _begin_async(self, request: Request) -> AsyncExchange:
+        body = encode(request)
+        shell = self._asynchronous()
+        exchange = AsyncExchange(self._start(request), body, shell, self._settings)
+        self._open.add(exchange)
+        return exchange
+
+    def _start(self, request: Request) -> Call:
+        """Start the call's clock and span, in the caller's context."""
+        self._refuse_when_closed()
+        address = self._settings.address
+        host, port = address.connect_host, address.port
+        call = Call(
+            request,
+            host,
+            port,
+            clock=self._clock,
+            window=None if self._monitor is None else self._monitor.start_window(host, port),
+            on_end=self._note,
+            time_chunks=self._telemetry.instruments.times_chunks,
+        )
+        call.observer = self._telemetry.start_call(request, host, port, call.start_ns)
+        if call.observer.recording and not self._hooked:
+            self._hooked = True
+            # Registered only now: exit hooks run backwards, and the SDK has registered its own.
+            atexit.unregister(end_open_calls)
+            atexit.register(end_open_calls)
+        return call
+
+    def _ask(self, operation: str | None, path: str) -> dict[str, Any]:
+        self._refuse_when_closed()
+        return fetch(self._shell, self._settings, self._observer(operation), Sent("GET", path, None))
+
+    async def _ask_async(self, operation: str | None, path: str) -> dict[str, Any]:
+        self._refuse_when_closed()
+        shell, observer = self._asynchronous(), self._observer(operation)
+        return await fetch_async(shell, self._settings, observer, Sent("GET", path, None))
+
+    def _observer(self, operation: str | None) -> Any:
+        address = self._settings.address
+        if operation is None:
+            return self._telemetry.silent()
+        host, port = address.connect_host, address.port
+        return self._telemetry.start_operation(operation, host, port, self._clock.unix_ns())
+
+    def _asynchronous(self) -> AiohttpShell:
+        if self._async_shell is None:
+            from ollameter.providers.http_async import AiohttpShell
+
+            self._async_shell = AiohttpShell(self._settings, self._async_session)
+        return self._async_shell
+
+    def _note(self, metrics: PerformanceMetrics) -> None:
+        self._last = metrics
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise InvalidRequest("the provider is closed")
+
+    def _disown(self) -> None:
+        """Leave connections and open calls to the parent of this process."""
+        for exchange in list(self._open):
+            exchange.disown()
+        self._open.clear()
+        self._shell.disown()
+        self._shell = RequestsShell(self._settings, self._session)
+        if self._async_shell is not None:
+            self._async_shell.disown()
+
+
+_providers: weakref.WeakSet[ServerCalls] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for provider in list(_providers):
+        provider._disown()  # noqa: SLF001  # the same module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

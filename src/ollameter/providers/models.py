@@ -1,0 +1,52 @@
+"""What asks a server about itself and its models, each method next to its async twin."""
+
+from __future__ import annotations
+
+from ollameter.errors import OllameterError
+from ollameter.providers.core import ServerCalls
+from ollameter.telemetry import names
+from ollameter.wire.models import Availability, availability, model_names, version_text
+
+
+class Models(ServerCalls):
+    """Questions with one object as their answer; none of them is a GenAI operation."""
+
+    def list_models(self) -> list[str]:
+        """Return the names of the server's models, newest first."""
+        return model_names(self._ask(names.LIST_MODELS, "/api/tags"))
+
+    async def list_models_async(self) -> list[str]:
+        """Do as `list_models` without blocking the event loop."""
+        return model_names(await self._ask_async(names.LIST_MODELS, "/api/tags"))
+
+    def version(self) -> str:
+        """Return the server's version; a plain source build says 0.0.0."""
+        return version_text(self._ask(names.GET_VERSION, "/api/version"))
+
+    async def version_async(self) -> str:
+        """Do as `version` without blocking the event loop."""
+        return version_text(await self._ask_async(names.GET_VERSION, "/api/version"))
+
+    def is_available(self, model: str | None = None) -> Availability:
+        """Say whether the server, and a model on it, can be called; false comes with the reason.
+
+        Asks about the provider's own model when none is given. Never raises for a server that is
+        absent, slow or broken, and opens no span.
+        """
+        model = self._model if model is None else model
+        try:
+            return availability(model_names(self._ask(None, "/api/tags")), model)
+        except OllameterError as error:
+            return _unavailable(error, model)
+
+    async def is_available_async(self, model: str | None = None) -> Availability:
+        """Do as `is_available` without blocking the event loop."""
+        model = self._model if model is None else model
+        try:
+            return availability(model_names(await self._ask_async(None, "/api/tags")), model)
+        except OllameterError as error:
+            return _unavailable(error, model)
+
+
+def _unavailable(error: OllameterError, model: str | None) -> Availability:
+    return Availability(available=False, reason=str(error), model=model)
