@@ -24,6 +24,7 @@ def metrics(**numbers: Any) -> PerformanceMetrics:
 
 
 WHOLE: dict[str, Any] = {
+    "model_info": ModelFacts(digest="abc", context_length=82, vram_share=0.5),
     "total_duration": 5_000_000_000, "load_duration": 1_000_000_000, "prompt_eval_count": 30,
     "prompt_eval_cached_count": 10, "prompt_eval_duration": 500_000_000, "eval_count": 11,
     "eval_duration": 2_000_000_000,
@@ -34,6 +35,7 @@ DERIVED: dict[str, tuple[float, list[str]]] = {
     "input_tokens": (30, ["prompt_eval_count"]),
     "output_tokens": (11, ["eval_count"]),
     "total_tokens": (41, ["prompt_eval_count", "eval_count"]),
+    "context_utilization": (0.5, ["prompt_eval_count", "eval_count", "model_info"]),
     "tokens_per_second": (5.0, ["eval_count", "eval_duration"]),
     "prompt_tokens_per_second": (
         40.0, ["prompt_eval_count", "prompt_eval_cached_count", "prompt_eval_duration"]),
@@ -103,8 +105,8 @@ def full() -> PerformanceMetrics:
         **WHOLE,
         extra={"peak_memory": 7},
         host=HostLoad(samples=3, interval_s=0.25, gpus=(GpuLoad(id="0", name="G"),)),
-        model_info=ModelFacts(digest="abc", vram_share=0.5),
         cold_start=True,
+        prompt_truncated=False,
     )
 
 

@@ -75,7 +75,10 @@ class HostLoad(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the model that answered; `vram_share` is 0-1, `context_length` in tokens."""
+    """What is known of the model that answered.
+
+    `vram_share` is 0-1; `context_length` is the one in force, in tokens, not what it was trained for.
+    """
 
     digest: str | None = None
     quantization: str | None = None
@@ -90,7 +93,8 @@ class PerformanceMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
     Ollama's durations are nanoseconds under Ollama's names; names that end in `_s` are seconds.
     None is unknown. `time_to_first_chunk_s`, `time_to_first_answer_s` (the first chunk that is
-    not thinking) and `chunks` exist for streams only. Not hashable; `str()` is one line.
+    not thinking) and `chunks` exist for streams only. `prompt_truncated` is a suspicion: the server
+    cuts an over-long prompt without a word. Not hashable; `str()` is one line.
     """
 
     __hash__ = None  # type: ignore[assignment]  # `extra` is a dict: equal, but never a key
@@ -124,6 +128,7 @@ class PerformanceMetrics(msgspec.Struct, frozen=True, kw_only=True):
     host: HostLoad | None = None
     model_info: ModelFacts | None = None
     cold_start: bool | None = None
+    prompt_truncated: bool | None = None
 
     @property
     def input_tokens(self) -> int | None:
@@ -209,6 +214,18 @@ class PerformanceMetrics(msgspec.Struct, frozen=True, kw_only=True):
     def client_overhead_s(self) -> float | None:
         """`duration_s - total_s`: network, connecting, retries and the client itself."""
         return None if self.total_duration is None else self.duration_s - self.total_duration / NS_PER_S
+
+    @property
+    def context_utilization(self) -> float | None:
+        """`total_tokens / model_info.context_length`, at most 1: a longer conversation was shifted.
+
+        None unless both counts and the context length in force are known.
+        """
+        tokens = self.total_tokens
+        length = None if self.model_info is None else self.model_info.context_length
+        if tokens is None or length is None or length <= 0:
+            return None
+        return min(1.0, tokens / length)
 
     def to_dict(self) -> dict[str, Any]:
         """Return stored and derived numbers as JSON types; times are ISO 8601 with Z."""

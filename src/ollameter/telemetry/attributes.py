@@ -103,6 +103,7 @@ def end_attributes(metrics: PerformanceMetrics) -> Attributes:
         names.EVAL_THROUGHPUT: metrics.tokens_per_second,
         names.PROMPT_EVAL_THROUGHPUT: metrics.prompt_tokens_per_second,
         names.OLLAMA_COLD_START: metrics.cold_start,
+        names.OLLAMA_PROMPT_TRUNCATED: metrics.prompt_truncated,
         names.OLLAMA_STREAM_CHUNKS: metrics.chunks,
         names.OUTCOME: metrics.outcome,
         names.ERROR_TYPE: metrics.error_type,
@@ -113,7 +114,7 @@ def end_attributes(metrics: PerformanceMetrics) -> Attributes:
         _add_host(found, metrics.host)
     if metrics.model_info is not None:
         _add_model(found, metrics.model_info)
-        found[names.CONTEXT_UTILIZATION] = _context_utilization(metrics)
+        found[names.CONTEXT_UTILIZATION] = _double(metrics.context_utilization)
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -133,13 +134,6 @@ def _add_model(found: Attributes, facts: ModelFacts) -> None:
     found[names.OLLAMA_MODEL_FAMILY] = facts.family
     found[names.OLLAMA_MODEL_CONTEXT_LENGTH] = _integer(facts.context_length)
     found[names.OLLAMA_MODEL_VRAM_SHARE] = _double(facts.vram_share)
-
-
-def _context_utilization(metrics: PerformanceMetrics) -> float | None:
-    """Return tokens / context length, at most 1: a longer conversation has been shifted."""
-    facts, tokens = metrics.model_info, metrics.total_tokens
-    length = None if facts is None else _integer(facts.context_length)
-    return None if tokens is None or not length or length < 0 else min(1.0, tokens / length)
 
 
 def is_number(value: object) -> bool:
