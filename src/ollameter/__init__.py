@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from ollameter.providers.ollama import OllamaProvider
     from ollameter.providers.streams import AsyncStream, Stream
     from ollameter.telemetry.setup import configure
-    from ollameter.wire.models import Availability
+    from ollameter.wire.availability import Availability
+    from ollameter.wire.models import ModelDetails, ModelInfo, RunningModel
+    from ollameter.wire.progress import PullProgress
 
 __all__ = [
     "AsyncStream",
@@ -40,13 +42,17 @@ __all__ = [
     "InvalidResponse",
     "LLMProvider",
     "Message",
+    "ModelDetails",
     "ModelFacts",
+    "ModelInfo",
     "ModelNotFound",
     "OllamaProvider",
     "OllameterError",
     "PerformanceMetrics",
+    "PullProgress",
     "Reply",
     "ResponseError",
+    "RunningModel",
     "ServerBusy",
     "ServerTimings",
     "Stream",
@@ -59,9 +65,13 @@ __all__ = [
 # Imported at first use: `import ollameter` loads no HTTP library, no psutil and no OpenTelemetry.
 _LAZY = {
     "AsyncStream": "ollameter.providers.streams",
-    "Availability": "ollameter.wire.models",
+    "Availability": "ollameter.wire.availability",
     "LLMProvider": "ollameter.providers.base",
+    "ModelDetails": "ollameter.wire.models",
+    "ModelInfo": "ollameter.wire.models",
     "OllamaProvider": "ollameter.providers.ollama",
+    "PullProgress": "ollameter.wire.progress",
+    "RunningModel": "ollameter.wire.models",
     "Stream": "ollameter.providers.streams",
     "Timeouts": "ollameter.providers.deadlines",
     "configure": "ollameter.telemetry.setup",

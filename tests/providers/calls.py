@@ -88,6 +88,17 @@ def _seen(ran: Ran, stream: Any) -> Ran:
     return ran
 
 
+def ask(llm: OllamaProvider, side: str, method: str, *args: Any, **kwargs: Any) -> Any:
+    """Call a method, or its twin in a loop of its own."""
+    if side == "sync":
+        return getattr(llm, method)(*args, **kwargs)
+
+    async def twin() -> Any:
+        return await getattr(llm, f"{method}_async")(*args, **kwargs)
+
+    return asyncio.run(twin())
+
+
 both_sides = pytest.mark.parametrize("side", SIDES)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 streams = pytest.mark.parametrize("kind", ["stream", "stream_generate"])

@@ -20,7 +20,9 @@ PNG = b"\x89PNG"
 def sent(**given: Any) -> dict[str, Any]:
     """Return the body of a chat with these fields, as it would be sent."""
     messages = given.pop("messages", HI)
-    body: dict[str, Any] = msgspec.json.decode(encode(chat_request(messages, "m", stream=False, **given)))
+    body: dict[str, Any] = msgspec.json.decode(
+        encode(chat_request(messages, "m", stream=False, **given).body)
+    )
     return body
 
 

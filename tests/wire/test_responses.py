@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from ollameter import InvalidResponse, ModelNotFound, ResponseError, ServerBusy
-from ollameter.wire.models import availability, model_names, version_text
 from ollameter.wire.responses import decode_object, error_from_response
 
 CASES = [
@@ -75,24 +72,3 @@ def test_an_answer_that_is_no_object_is_refused(body: bytes) -> None:
     """With our error."""
     with pytest.raises(InvalidResponse):
         decode_object(body)
-
-
-def test_model_names_are_read_or_refused() -> None:
-    """Older servers name a model by `model` as well; no models is an empty list."""
-    assert model_names({"models": [{"name": "a:1"}, {"model": "b"}]}) == ["a:1", "b"]
-    assert model_names({}) == model_names({"models": None}) == []
-    wrong: dict[str, Any]
-    for wrong in ({"models": 3}, {"models": [{}]}, {"models": ["x"]}):
-        with pytest.raises(InvalidResponse):
-            model_names(wrong)
-    with pytest.raises(InvalidResponse, match="version"):
-        version_text({})
-
-
-@pytest.mark.parametrize(
-    ("model", "there"),
-    [(None, True), ("a", True), ("a:latest", True), ("b:1", True), ("b", False), ("x/a", False)],
-)
-def test_a_name_without_a_tag_means_latest(model: str | None, there: bool) -> None:
-    """As Ollama resolves names."""
-    assert bool(availability(["a:latest", "b:1"], model)) is there

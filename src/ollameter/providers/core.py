@@ -84,13 +84,13 @@ class ServerCalls:
             await self._async_shell.close()
 
     def _begin(self, request: Request) -> Exchange:
-        body = encode(request)
+        body = encode(request.body)
         exchange = Exchange(self._start(request), body, self._shell, self._settings)
         self._open.add(exchange)
         return exchange
 
     def _begin_async(self, request: Request) -> AsyncExchange:
-        body = encode(request)
+        body = encode(request.body)
         shell = self._asynchronous()
         exchange = AsyncExchange(self._start(request), body, shell, self._settings)
         self._open.add(exchange)
@@ -118,14 +118,17 @@ class ServerCalls:
             atexit.register(end_open_calls)
         return call
 
-    def _ask(self, operation: str | None, path: str) -> dict[str, Any]:
+    def _ask(self, operation: str | None, path: str, question: Any = None) -> dict[str, Any]:
+        """Ask with GET, or with POST when there is a question; no operation: neither span nor trace."""
+        sent = _sent(path, question)
         self._refuse_when_closed()
-        return fetch(self._shell, self._settings, self._observer(operation), Sent("GET", path, None))
+        return fetch(self._shell, self._settings, self._observer(operation), sent)
 
-    async def _ask_async(self, operation: str | None, path: str) -> dict[str, Any]:
+    async def _ask_async(self, operation: str | None, path: str, question: Any = None) -> dict[str, Any]:
+        sent = _sent(path, question)
         self._refuse_when_closed()
         shell, observer = self._asynchronous(), self._observer(operation)
-        return await fetch_async(shell, self._settings, observer, Sent("GET", path, None))
+        return await fetch_async(shell, self._settings, observer, sent)
 
     def _observer(self, operation: str | None) -> Any:
         address = self._settings.address
@@ -157,6 +160,10 @@ class ServerCalls:
         self._shell = RequestsShell(self._settings, self._session)
         if self._async_shell is not None:
             self._async_shell.disown()
+
+
+def _sent(path: str, question: Any) -> Sent:
+    return Sent("GET", path, None) if question is None else Sent("POST", path, encode(question))
 
 
 _providers: weakref.WeakSet[ServerCalls] = weakref.WeakSet()

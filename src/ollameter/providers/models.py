@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ollameter.errors import OllameterError
 from ollameter.providers.core import ServerCalls
 from ollameter.telemetry import names
-from ollameter.wire.models import Availability, availability, model_names, version_text
+from ollameter.wire.availability import Availability, availability
+from ollameter.wire.models import (
+    ModelDetails,
+    ModelInfo,
+    RunningModel,
+    listed_models,
+    model_details,
+    model_names,
+    running_models,
+    version_text,
+)
+from ollameter.wire.request import model_name
 
 
 class Models(ServerCalls):
@@ -18,6 +31,36 @@ class Models(ServerCalls):
     async def list_models_async(self) -> list[str]:
         """Do as `list_models` without blocking the event loop."""
         return model_names(await self._ask_async(names.LIST_MODELS, "/api/tags"))
+
+    def models(self) -> list[ModelInfo]:
+        """Return what the server says of each of its models, newest first."""
+        return listed_models(self._ask(names.LIST_MODELS, "/api/tags"))
+
+    async def models_async(self) -> list[ModelInfo]:
+        """Do as `models` without blocking the event loop."""
+        return listed_models(await self._ask_async(names.LIST_MODELS, "/api/tags"))
+
+    def running(self) -> list[RunningModel]:
+        """Return the models that are in memory now."""
+        return running_models(self._ask(names.LIST_RUNNING, "/api/ps"))
+
+    async def running_async(self) -> list[RunningModel]:
+        """Do as `running` without blocking the event loop."""
+        return running_models(await self._ask_async(names.LIST_RUNNING, "/api/ps"))
+
+    def show(self, model: str | None = None, *, verbose: bool = False) -> ModelDetails:
+        """Return everything about a model, or about the provider's own when none is given.
+
+        `verbose` adds what is long: tokens, merges, tensors. Raises `ModelNotFound` for one the
+        server lacks.
+        """
+        question = self._about(model, verbose)
+        return model_details(self._ask(names.SHOW_MODEL, "/api/show", question))
+
+    async def show_async(self, model: str | None = None, *, verbose: bool = False) -> ModelDetails:
+        """Do as `show` without blocking the event loop."""
+        question = self._about(model, verbose)
+        return model_details(await self._ask_async(names.SHOW_MODEL, "/api/show", question))
 
     def version(self) -> str:
         """Return the server's version; a plain source build says 0.0.0."""
@@ -46,6 +89,9 @@ class Models(ServerCalls):
             return availability(model_names(await self._ask_async(None, "/api/tags")), model)
         except OllameterError as error:
             return _unavailable(error, model)
+
+    def _about(self, model: str | None, verbose: bool) -> dict[str, Any]:
+        return {"model": model_name(model, self._model)} | ({"verbose": True} if verbose else {})
 
 
 def _unavailable(error: OllameterError, model: str | None) -> Availability:

@@ -18,10 +18,10 @@ from ollameter.wire import fields
 _encoder = msgspec.json.Encoder()
 
 
-def encode(request: Request) -> bytes:
-    """Return the body as JSON bytes; raises `InvalidRequest` for a value JSON cannot hold."""
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Return a body as JSON bytes; raises `InvalidRequest` for a value JSON cannot hold."""
     try:
-        return _encoder.encode(request.body)
+        return _encoder.encode(body)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from error
 
