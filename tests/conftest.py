@@ -6,12 +6,14 @@ import pytest
 
 from ollameter.testing import CapturedTelemetry, FakeOllama
 from tests.stack.fixtures import (  # noqa: F401  # fixtures, used by their names
+    back_end_prefixes,
     collector_prefix,
     jaeger_prefix,
     ollama_legacy_prefix,
     ollama_prefix,
     prometheus_prefix,
     real_ollama,
+    stack,
 )
 
 

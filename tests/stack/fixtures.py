@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.stack.backend import Prefixes, Stack, running_stack
 from tests.stack.bench import BuildError
 from tests.stack.install import install, installed
 from tests.stack.recipes import recipes
@@ -76,3 +77,16 @@ def real_ollama(ollama_prefix: Path, tmp_path_factory: pytest.TempPathFactory) -
     """One running Ollama with the small model; leave it running and the model in place."""
     with RealOllama(ollama_prefix, folder=tmp_path_factory.mktemp("ollama")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def back_end_prefixes(collector_prefix: Path, jaeger_prefix: Path, prometheus_prefix: Path) -> Prefixes:
+    """Where the three servers of the back end are installed, for tests that start their own."""
+    return Prefixes(collector_prefix, jaeger_prefix, prometheus_prefix)
+
+
+@pytest.fixture(scope="session")
+def stack(back_end_prefixes: Prefixes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One running back end for all tests; use a service name of your own, and leave it running."""
+    with running_stack(back_end_prefixes, tmp_path_factory.mktemp("stack")) as servers:
+        yield servers

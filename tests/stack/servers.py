@@ -234,12 +234,13 @@ class Prometheus(Server):
         return status_of(f"{self.url}/-/ready") == 200
 
     def replace_in_config(self, shipped: str, ours: str) -> None:
-        """Point the running server elsewhere; it takes a few seconds to take effect."""
+        """Change the server's copy; a running one reads it again, within seconds."""
         text = self.config.read_text(encoding="utf-8")
         if shipped not in text:
             raise ValueError(f"{self.config.name} does not mention {shipped}")
         self.config.write_text(text.replace(shipped, ours), encoding="utf-8")
-        os.kill(self.pid, signal.SIGHUP)
+        if self.is_running:
+            os.kill(self.pid, signal.SIGHUP)
 
     @property
     def url(self) -> str:
