@@ -20,6 +20,7 @@ from ollameter.messages import Chunk, Embedding, Message, Reply, ToolCall
 from ollameter.metrics import GpuLoad, HostLoad, ModelFacts, PerformanceMetrics, ServerTimings
 
 if TYPE_CHECKING:
+    from ollameter.host.monitor import HostMonitor
     from ollameter.providers.base import LLMProvider
     from ollameter.providers.deadlines import Timeouts
     from ollameter.providers.ollama import OllamaProvider
@@ -37,6 +38,7 @@ __all__ = [
     "Embedding",
     "GpuLoad",
     "HostLoad",
+    "HostMonitor",
     "IncompleteResponse",
     "InvalidRequest",
     "InvalidResponse",
@@ -66,6 +68,7 @@ __all__ = [
 _LAZY = {
     "AsyncStream": "ollameter.providers.streams",
     "Availability": "ollameter.wire.availability",
+    "HostMonitor": "ollameter.host.monitor",
     "LLMProvider": "ollameter.providers.base",
     "ModelDetails": "ollameter.wire.models",
     "ModelInfo": "ollameter.wire.models",

@@ -33,7 +33,10 @@ class ServerTimings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GpuLoad(msgspec.Struct, frozen=True, kw_only=True):
-    """One GPU during a call: ratios 0-1, bytes, watts, degrees Celsius, joules."""
+    """One GPU during a call: ratios 0-1, bytes, watts, degrees Celsius, joules.
+
+    `throttle_reasons`: what slowed it at some time; empty when nothing did.
+    """
 
     id: str
     name: str
@@ -44,6 +47,7 @@ class GpuLoad(msgspec.Struct, frozen=True, kw_only=True):
     power_w_mean: float | None = None
     temperature_c_peak: float | None = None
     energy_j: float | None = None
+    throttle_reasons: tuple[str, ...] | None = None
 
 
 class HostLoad(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +56,9 @@ class HostLoad(msgspec.Struct, frozen=True, kw_only=True):
     Every CPU ratio is of the whole machine: one busy core of two is 0.5. `samples` counts the
     samples within the call, taken every `interval_s`; 0 means that the call was shorter than an
     interval and the nearest sample is shown. `server_is_local` says whether the figures describe
-    the machine that ran the model (None: unknown). None elsewhere: not measured here.
+    the machine that ran the model (None: unknown). `memory_stalled_mean` and `io_stalled_mean` are
+    the share of time in which some task waited for memory or disks (Linux). None elsewhere: not
+    measured here.
     """
 
     samples: int
@@ -72,6 +78,9 @@ class HostLoad(msgspec.Struct, frozen=True, kw_only=True):
     ollama_cpu_utilization_peak: float | None = None
     ollama_rss_bytes_peak: int | None = None
     gpus: tuple[GpuLoad, ...] = ()
+    cpu_count: int | None = None
+    memory_stalled_mean: float | None = None
+    io_stalled_mean: float | None = None
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,6 +235,15 @@ class PerformanceMetrics(msgspec.Struct, frozen=True, kw_only=True):
         if tokens is None or length is None or length <= 0:
             return None
         return min(1.0, tokens / length)
+
+    def explain(self) -> list[str]:
+        """Return in a few plain sentences what stands out, each with the figures that show it.
+
+        Never empty: when nothing stands out, that is said. docs/explain.md lists the rules.
+        """
+        from ollameter.verdict import explain  # only who asks pays for it
+
+        return explain(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return stored and derived numbers as JSON types; times are ISO 8601 with Z."""

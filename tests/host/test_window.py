@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ollameter.host.readings import CpuUse, GpuUse, ProcessUse, ServerUse, SwapUse
+from ollameter.host.readings import CpuUse, GpuUse, Pressure, ProcessUse, ServerUse, SwapUse
 from ollameter.host.ring import BLOCK
 from ollameter.host.sampling import CAPACITY, Probes, Sampling
 from ollameter.host.servers import WatchedServers
@@ -274,13 +274,61 @@ def test_gpus_are_told_one_by_one() -> None:
 def test_gpus_that_are_known_but_not_sampled_yet_are_left_out() -> None:
     """Between the snapshot and the ring there is nothing, but nothing is promised either."""
     machine = Machine()
+    machine.probes.gpu = StagedProbe((GpuUse(id="GPU-1", name="L4"),))
+    machine.sampling.begin(machine.probes)
     window = machine.window()
     machine.tick()
-    latest = machine.sampling.latest
-    assert latest is not None
     machine.sampling.slow.count = 1
 
-    assert window._gpus(machine.sampling, latest, 0.0) == ()
+    assert loaded(window).gpus == ()
+
+
+def test_what_slowed_a_gpu_at_some_time_of_the_call_is_told() -> None:
+    """Not what slowed it before; nothing at all is something else than not known."""
+    machine = Machine()
+    machine.probes.gpu = probe = StagedProbe[tuple[GpuUse, ...]](None)
+    machine.sampling.begin(machine.probes)
+
+    def run(*reasons: str) -> None:
+        l4 = GpuUse(id="GPU-1", name="L4", throttle_reasons=reasons)
+        probe.says = (l4, GpuUse(id="GPU-2", name="T4"))
+        machine.tick(count=4)
+
+    run("power_brake")
+    first = machine.window()
+    run("power_cap", "hw_thermal")
+    run()
+    of_first, second = loaded(first), machine.window()
+    run()
+
+    assert [gpu.throttle_reasons for gpu in of_first.gpus] == [("power_cap", "hw_thermal"), None]
+    assert [gpu.throttle_reasons for gpu in loaded(second).gpus] == [(), None]
+
+
+def test_stalls_and_the_number_of_processors_are_told() -> None:
+    """A call without a sample of the stalls says nothing of them: the time before is not its own."""
+    machine = Machine()
+    machine.probes.pressure = StagedProbe(Pressure(memory=0.25, io=0.5))
+    machine.sampling.begin(machine.probes)
+    machine.tick()
+    short = machine.window()
+    machine.tick()
+    of_short = loaded(short)
+    machine.probes.cpu.says = CpuUse(busy=0.5, count=2)  # type: ignore[attr-defined]  # staged
+    long = machine.window()
+    machine.clock.now_s += 1.0
+    machine.sampling.tick()
+    machine.sampling.tick()
+    machine.sampling.tick()
+
+    load = loaded(long)
+
+    assert (of_short.memory_stalled_mean, of_short.io_stalled_mean, of_short.cpu_count) == (
+        None,
+        None,
+        None,
+    )
+    assert (load.memory_stalled_mean, load.io_stalled_mean, load.cpu_count) == (0.25, 0.5, 2)
 
 
 def test_what_the_process_itself_used_is_exact() -> None:

@@ -31,6 +31,7 @@ GPU_MEMORY_USED: Final = "gpu.memory.used"
 GPU_POWER: Final = "gpu.power"
 GPU_TEMPERATURE: Final = "gpu.temperature"
 GPU_ENERGY_RATE: Final = "gpu.energy_rate"
+GPU_THROTTLED: Final = "gpu.throttled"  # with the reason as well; there since it was first given
 
 Row = dict[Hashable, float | None]
 
@@ -66,4 +67,5 @@ def slow_row(pressure: Pressure | None, gpus: tuple[GpuUse, ...]) -> Row:
         row[GPU_POWER, gpu.id] = gpu.power_w
         row[GPU_TEMPERATURE, gpu.id] = gpu.temperature_c
         row[GPU_ENERGY_RATE, gpu.id] = gpu.energy_rate_w
+        row.update({(GPU_THROTTLED, gpu.id, reason): 1.0 for reason in gpu.throttle_reasons or ()})
     return row

@@ -59,6 +59,7 @@ class CpuProbe:
             core_peak=core_peak,
             modes=self._modes,
             load_average_1m=self._load(now_s),
+            count=len(cores),
         )
 
     def _load(self, now_s: float) -> float | None:

@@ -14,7 +14,7 @@ _UNREADABLE = ("GpuIsLost", "NoPermission", "NotSupported")
 # NVML renamed what it will drop one day: what there is of these is asked, in this order.
 _TEMPERATURE = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature")
 _REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
-_THROTTLE_BITS = {
+THROTTLE_BITS = {
     0x2: "applications_clocks",
     0x4: "power_cap",
     0x8: "hw_slowdown",
@@ -164,4 +164,4 @@ def _text(value: str | bytes) -> str:
 def _reasons(bits: int | None) -> tuple[str, ...] | None:
     if bits is None:
         return None
-    return tuple(name for bit, name in _THROTTLE_BITS.items() if bits & bit)
+    return tuple(name for bit, name in THROTTLE_BITS.items() if bits & bit)

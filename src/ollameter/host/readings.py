@@ -30,6 +30,7 @@ class CpuUse(msgspec.Struct, frozen=True, kw_only=True):
     core_peak: float | None = None
     modes: Mapping[str, float] | None = None
     load_average_1m: float | None = None
+    count: int | None = None
 
 
 class MemoryUse(msgspec.Struct, frozen=True, kw_only=True):

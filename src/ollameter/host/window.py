@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from ollameter.host import columns
-from ollameter.host.readings import GpuUse, Snapshot
+from ollameter.host.gpu import THROTTLE_BITS
+from ollameter.host.readings import GpuUse
 from ollameter.host.ring import Span
 from ollameter.host.sampling import Sampling
 from ollameter.host.servers import WatchedServers
@@ -62,6 +63,8 @@ class Window:
         span = sampling.fast.span(self._fast_from, self._started_s)
         if span is None or (not span.samples and ended_s - span.newest_s > _NEAR_S):
             return None
+        slow = sampling.slow.span(self._slow_from, self._started_s)
+        stalls = slow if slow is not None and slow.samples else None  # the time before tells nothing
         memory, swap, cpu = latest.memory, latest.swap, latest.cpu
         is_local = self._servers.is_local(self._host)
         ollama_cpu = (columns.OLLAMA_CPU, self._port) if is_local else None
@@ -84,14 +87,15 @@ class Window:
             ollama_cpu_utilization_mean=_ratio(span.mean(ollama_cpu)),
             ollama_cpu_utilization_peak=_ratio(span.peak_rate(ollama_cpu)),
             ollama_rss_bytes_peak=_whole(span.peak(ollama_rss)),
-            gpus=self._gpus(sampling, latest, ended_s) if latest.gpus else (),
+            gpus=_gpu_loads(latest.gpus, slow, ended_s - self._started_s),
+            cpu_count=None if cpu is None else cpu.count,
+            memory_stalled_mean=None if stalls is None else _ratio(stalls.mean(columns.STALLED_MEMORY)),
+            io_stalled_mean=None if stalls is None else _ratio(stalls.mean(columns.STALLED_IO)),
         )
 
-    def _gpus(self, sampling: Sampling, latest: Snapshot, ended_s: float) -> tuple[GpuLoad, ...]:
-        span = sampling.slow.span(self._slow_from, self._started_s)
-        if span is None:
-            return ()
-        return tuple(_gpu_load(gpu, span, ended_s - self._started_s) for gpu in latest.gpus)
+
+def _gpu_loads(gpus: tuple[GpuUse, ...], span: Span | None, duration_s: float) -> tuple[GpuLoad, ...]:
+    return () if span is None else tuple(_gpu_load(gpu, span, duration_s) for gpu in gpus)
 
 
 def _gpu_load(gpu: GpuUse, span: Span, duration_s: float) -> GpuLoad:
@@ -106,7 +110,14 @@ def _gpu_load(gpu: GpuUse, span: Span, duration_s: float) -> GpuLoad:
         power_w_mean=span.mean((columns.GPU_POWER, gpu.id)),
         temperature_c_peak=span.peak((columns.GPU_TEMPERATURE, gpu.id)),
         energy_j=None if energy_rate_w is None else energy_rate_w * duration_s,
+        throttle_reasons=None if gpu.throttle_reasons is None else _throttled(gpu, span),
     )
+
+
+def _throttled(gpu: GpuUse, span: Span) -> tuple[str, ...]:
+    """Return every reason that was given in the window."""
+    reasons = THROTTLE_BITS.values()
+    return tuple(r for r in reasons if span.peak((columns.GPU_THROTTLED, gpu.id, r)) is not None)
 
 
 def _ratio(value: float | None) -> float | None:
