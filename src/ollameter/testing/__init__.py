@@ -1,7 +1,9 @@
 """Helpers for tests of applications that use this library, and for its own.
 
 `FakeOllama` is a real HTTP server with scripted answers; `CapturedTelemetry` collects what would
-be exported (needs opentelemetry-sdk); `ManualClock` is a clock that a test moves.
+be exported (needs opentelemetry-sdk), `assert_span` and `assert_metric` look at it; `ManualClock`
+is a clock that a test moves. With pytest the fixtures `fake_ollama` and `captured_telemetry` are
+there by themselves.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from ollameter.testing.answers import (
     whole_chat,
     whole_generate,
 )
+from ollameter.testing.assertions import assert_metric, assert_span
 from ollameter.testing.clock import ManualClock
 from ollameter.testing.fake_ollama import FakeOllama
 from ollameter.testing.received import ReceivedRequest
@@ -35,6 +38,8 @@ __all__ = [
     "Framing",
     "ManualClock",
     "ReceivedRequest",
+    "assert_metric",
+    "assert_span",
     "chat_lines",
     "error_answer",
     "error_line",
