@@ -42,7 +42,7 @@ bench: $(STAMP) ## Measure what a call costs on this machine
 	$(BIN)/python -m benchmarks
 
 stack: $(STAMP) ## Build the real servers that tests/stack uses (about half an hour, once)
-	$(BIN)/python tests/stack/install.py ollama collector prometheus jaeger ollama-legacy
+	$(BIN)/python tests/stack/install.py compose-schema ollama collector prometheus jaeger ollama-legacy
 
 clean: ## Remove what was made here; the cached servers stay
 	rm -rf $(VENV) dist build .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

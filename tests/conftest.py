@@ -8,6 +8,7 @@ from ollameter.testing import CapturedTelemetry, FakeOllama
 from tests.stack.fixtures import (  # noqa: F401  # fixtures, used by their names
     back_end_prefixes,
     collector_prefix,
+    compose_schema,
     jaeger_prefix,
     ollama_legacy_prefix,
     ollama_prefix,

@@ -73,6 +73,12 @@ def prometheus_prefix() -> Path:
 
 
 @pytest.fixture(scope="session")
+def compose_schema() -> Path:
+    """The JSON schema of compose files."""
+    return prefix_of("compose-schema") / "compose-spec.json"
+
+
+@pytest.fixture(scope="session")
 def real_ollama(ollama_prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealOllama]:
     """One running Ollama with the small model; leave it running and the model in place."""
     with RealOllama(ollama_prefix, folder=tmp_path_factory.mktemp("ollama")) as server:

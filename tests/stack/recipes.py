@@ -70,6 +70,13 @@ def recipes(versions: Versions | None = None) -> dict[str, Recipe]:
             lambda bench: build_prometheus(bench, known),
         ),
         Recipe("jaeger", known["jaeger"]["version"], jaeger_files, GO, build_jaeger),
+        Recipe(
+            "compose-schema",
+            known["compose-schema"]["version"],
+            (),
+            GO,
+            lambda bench: fetch_compose_schema(bench, known),
+        ),
     )
     return {recipe.name: recipe for recipe in all_recipes}
 
@@ -78,8 +85,7 @@ def build_ollama(bench: Bench, versions: Versions) -> None:
     """Build the Go program and, beside it, the `llama-server` that it starts for each model."""
     ollama = versions["ollama"]
     module = f"github.com/ollama/ollama@v{ollama['version']}"
-    bench.go("mod", "download", module)
-    module_folder = Path(bench.go("env", "GOMODCACHE").strip()) / module
+    module_folder = fetch_module(bench, module)
     llama_cpp = fetch_llama_cpp(bench, ollama["llama_cpp"])
     build_llama_server(bench, module_folder / "llama" / "server", llama_cpp)
     bench.go("install", *version_stamp(ollama["version"]), module)
@@ -161,6 +167,19 @@ def build_jaeger(bench: Bench) -> None:
     # The checksum database does not serve all of these modules; go.sum holds their hashes.
     env = {"GOSUMDB": "off", "CGO_ENABLED": "0"}
     bench.go("install", "tool", env=env, cwd=wrapper)
+
+
+def fetch_compose_schema(bench: Bench, versions: Versions) -> None:
+    """Fetch the schema of compose files."""
+    version = versions["compose-schema"]["version"]
+    source = fetch_module(bench, f"github.com/compose-spec/compose-go/v2@v{version}")
+    shutil.copy2(source / "schema" / "compose-spec.json", bench.prefix)
+
+
+def fetch_module(bench: Bench, module: str) -> Path:
+    """Download a Go module's source; return its (read-only) folder."""
+    bench.go("mod", "download", module)
+    return Path(bench.go("env", "GOMODCACHE").strip()) / module
 
 
 def fetch_llama_cpp(bench: Bench, version: str) -> Path:
