@@ -28,11 +28,12 @@ test: $(STAMP) ## Run every test this machine can run, and name those it cannot
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(STAMP) ## Lint, types, and which room may import which
+check: $(STAMP) ## Lint, types, which room may import which, dashboards as described
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python otel-collector/grafana/build_dashboards.py --check
 
 fix: $(STAMP) ## Repair what can be repaired without a thought
 	$(BIN)/ruff check --fix .
