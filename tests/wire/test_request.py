@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import enum
+import numbers
+from collections import deque
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypedDict
 
 import msgspec
+import pydantic
 import pytest
 
 from ollameter import InvalidRequest, Message, ToolCall
@@ -20,9 +25,7 @@ PNG = b"\x89PNG"
 def sent(**given: Any) -> dict[str, Any]:
     """Return the body of a chat with these fields, as it would be sent."""
     messages = given.pop("messages", HI)
-    body: dict[str, Any] = msgspec.json.decode(
-        encode(chat_request(messages, "m", stream=False, **given).body)
-    )
+    body: dict[str, Any] = msgspec.json.decode(encode(chat_request(messages, "m", False, **given).body))
     return body
 
 
@@ -52,7 +55,7 @@ def test_every_field_of_a_generation_is_sent() -> None:
         "suffix": "s", "system": "y", "template": "t", "context": [1, 2], "raw": True,
         "images": [PNG], "keep_alive": -1,
     }  # fmt: skip
-    body = generate_request("p", "m", stream=True, **fields).body
+    body = generate_request("p", "m", True, **fields).body
 
     images = [base64.b64encode(PNG).decode()]
     assert body == {"model": "m", "prompt": "p", "stream": True, **fields, "images": images}
@@ -92,34 +95,104 @@ class Record:
     x: int
 
 
-class Pydantic:
-    """Stands for a pydantic model."""
+class Typed(TypedDict):
+    """Another one."""
 
-    @staticmethod
-    def model_json_schema() -> dict[str, Any]:
-        """Describe itself, as pydantic does."""
-        return {"type": "object", "title": "P"}
+    x: int
 
 
-@pytest.mark.parametrize("wanted", [Struct, Record])
+class Model(pydantic.BaseModel):
+    """Another one."""
+
+    x: int
+
+
+class Models(pydantic.BaseModel):
+    """One that holds another."""
+
+    all: list[Model]
+
+
+class Chain(msgspec.Struct):
+    """One that holds itself."""
+
+    next: Chain | None
+
+
+@pytest.mark.parametrize("wanted", [Struct, Record, Typed, Model])
 def test_a_type_becomes_its_schema(wanted: type) -> None:
     """At the root itself, not behind a reference."""
-    request = chat_request(HI, "m", stream=False, format=wanted)
+    request = chat_request(HI, "m", False, format=wanted)
 
-    assert request.body["format"]["properties"] == {"x": {"type": "integer"}}
+    properties = request.body["format"]["properties"]
+    assert {**properties["x"], "title": None} == {"type": "integer", "title": None}
     assert request.format_type is wanted
+
+
+def test_a_schema_is_in_one_piece() -> None:
+    """Definitions stand where they are used; a type that holds itself must refer to itself."""
+    listed = sent(format=list[Record])["format"]
+
+    assert listed["items"]["properties"] == {"x": {"type": "integer"}}
+    assert "$ref" not in str(sent(format=Models)["format"])
+    chain = sent(format=Chain)["format"]
+    assert chain["properties"]["next"]["anyOf"][0] == {"$ref": "#/$defs/Chain"}
+    assert chain["$defs"]["Chain"]["title"] == "Chain"
 
 
 def test_a_schema_or_json_is_sent_as_it_is() -> None:
     """Both are parsed as plain JSON; an empty format is none."""
     schema = {"type": "object"}
 
-    assert chat_request(HI, "m", stream=False, format=schema).body["format"] == schema
-    assert chat_request(HI, "m", stream=False, format=schema).format_type is Any
-    assert chat_request(HI, "m", stream=False, format="json").format_type is Any
-    assert sent(format=Pydantic)["format"] == {"type": "object", "title": "P"}
+    assert chat_request(HI, "m", False, format=schema).body["format"] == schema
+    assert chat_request(HI, "m", False, format=schema).format_type is Any
+    assert chat_request(HI, "m", False, format="json").format_type is Any
     assert "format" not in sent(format="")
-    assert chat_request(HI, "m", stream=False, format="").format_type is None
+    assert chat_request(HI, "m", False, format="").format_type is None
+
+
+class Whole:
+    """Stands for a whole number of NumPy: no int, but registered as one."""
+
+    def __int__(self) -> int:
+        return 7
+
+
+class Broken:
+    """Stands for a number of NumPy with a fraction."""
+
+    def __float__(self) -> float:
+        return 0.5
+
+
+numbers.Integral.register(Whole)
+numbers.Real.register(Broken)
+
+
+class Name(str):
+    """A text of a kind of its own."""
+
+    __slots__ = ()
+
+
+class Role(enum.StrEnum):
+    """Texts that are constants."""
+
+    USER = "user"
+
+
+def test_what_is_nearly_plain_is_sent_plainly() -> None:
+    """NumPy's numbers, other mappings and sequences, texts and enumerations of the caller's own."""
+    body = sent(
+        messages=deque([MappingProxyType({"role": Role.USER, "content": Name("hi")})]),
+        options=MappingProxyType({"seed": Whole(), "temperature": Broken(), "stop": (Name("a"),)}),
+        keep_alive=Whole(),
+        extra={"deep": [MappingProxyType({"n": Whole(), "f": Broken()}), range(2)]},
+    )
+
+    assert body["messages"] == HI
+    assert body["options"] == {"seed": 7, "temperature": 0.5, "stop": ["a"]}
+    assert (body["keep_alive"], body["deep"]) == (7, [{"n": 7, "f": 0.5}, [0, 1]])
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -148,17 +221,21 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"options": {"stop": [1]}}, r"options\['stop'\]\[0\]: expected a text"),
     ({"format": "xml"}, "format: expected"),
     ({"format": 3}, "format: expected"),
+    ({"format": object}, "format: expected .* is not supported"),
+    ({"format": lambda: 1}, "format: expected"),
     ({"think": "lots"}, "think: expected"),
+    ({"think": ["low"]}, "think: expected"),
     ({"keep_alive": "5"}, "keep_alive: '5' is no duration"),
     ({"keep_alive": True}, "keep_alive: expected a number"),
     ({"truncate": "no"}, "truncate: expected True or False"),
     ({"top_logprobs": 21}, "top_logprobs: expected 0 to 20"),
     ({"tools": {}}, "tools: expected a list"),
-    ({"tools": [3]}, r"tools\[0\]: expected a dict"),
+    ({"tools": [3]}, r"tools\[0\]: expected a dict or a function, got 3"),
     ({"extra": 3}, "extra: expected a mapping"),
     ({"extra": {"model": "x"}}, r"extra\['model'\]: pass it"),
     ({"extra": {"x": object()}}, "cannot be written as JSON"),
-    ({"temperature": 1}, "temperature: unknown field"),
+    ({"temperature": 1}, r"temperature: is an option: pass options=\{'temperature': …\}"),
+    ({"stream": True}, r"stream: is told by the method: use stream\(\)"),
     ({"keepalive": 1}, "keepalive: unknown field; did you mean 'keep_alive'"),
 ]
 
@@ -186,7 +263,7 @@ def test_a_generation_that_cannot_be_sent_is_refused_by_name(
 ) -> None:
     """The same for generate."""
     with pytest.raises(InvalidRequest, match=said):
-        generate_request(prompt, "m", stream=False, **given)
+        generate_request(prompt, "m", False, **given)
 
 
 @pytest.mark.parametrize(

@@ -62,10 +62,10 @@ class Answers(ServerCalls):
         return AsyncStream(self._begin_async(self._generate_request(prompt, model, True, fields)))
 
     def _chat_request(self, messages: Messages, model: str | None, stream: bool, fields: Any) -> Request:
-        return chat_request(messages, model_name(model, self._model), stream=stream, **fields)
+        return chat_request(messages, model_name(model, self._model), stream, **fields)
 
     def _generate_request(self, prompt: str, model: str | None, stream: bool, fields: Any) -> Request:
-        return generate_request(prompt, model_name(model, self._model), stream=stream, **fields)
+        return generate_request(prompt, model_name(model, self._model), stream, **fields)
 
     def _answer(self, request: Request) -> Reply:
         exchange = self._begin(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import numbers
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
@@ -15,7 +16,8 @@ class AnswerFields(TypedDict, total=False):
     """What may be said of any answer; all of it optional, None is not sent.
 
     - `options`: run-time options by Ollama's names (`temperature`, `num_predict`, `seed`, …)
-    - `format`: `"json"`, a JSON schema, or a type (dataclass, msgspec.Struct, pydantic model)
+    - `format`: `"json"`, a JSON schema, or a type (dataclass, msgspec.Struct, TypedDict, pydantic
+      model, `list[…]` of such), which `.parsed` then has
     - `think`: True, False, "low", "medium", "high" or "max"
     - `keep_alive`: seconds, or a duration such as "5m"; negative is forever, 0 unloads when idle
     - `truncate`, `shift`: False makes an over-long prompt or answer an error, or a cut-off answer
@@ -58,15 +60,18 @@ def _boolean(name: str, value: Any) -> bool:
 
 
 def _integer(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    # By their abstract kinds, here and below: NumPy's numbers are welcome.
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise InvalidRequest(f"{name}: expected an integer, got {value!r:.80}")
-    return value
+    return int(value)
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise InvalidRequest(f"{name}: expected a number, got {value!r:.80}")
-    return value
+    return float(value)
 
 
 def text(name: str, value: Any) -> str:
@@ -77,7 +82,7 @@ def text(name: str, value: Any) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise InvalidRequest(f"{name}: holds a lone surrogate, which is not text") from error
-    return value
+    return str.__str__(value)
 
 
 def _texts(name: str, value: Any) -> list[str]:
@@ -92,9 +97,12 @@ def _integers(name: str, value: Any) -> list[int]:
     return [_integer(f"{name}[{i}]", item) for i, item in enumerate(value)]
 
 
+_THOUGHTFULNESS = {"low", "medium", "high", "max"}
+
+
 def _think(name: str, value: Any) -> bool | str:
-    if isinstance(value, bool) or value in {"low", "medium", "high", "max"}:
-        return value  # type: ignore[no-any-return]  # one of the two, as just checked
+    if isinstance(value, bool) or (isinstance(value, str) and value in _THOUGHTFULNESS):
+        return value
     raise InvalidRequest(f'{name}: expected a bool, "low", "medium", "high" or "max", got {value!r:.80}')
 
 
