@@ -15,8 +15,9 @@ from ollameter.errors import (
     ResponseError,
     ServerBusy,
     Timeout,
+    TooManyRounds,
 )
-from ollameter.messages import Chunk, Embedding, Message, Reply, ToolCall
+from ollameter.messages import Chunk, Embedding, Message, Reply, ToolCall, ToolsReply
 from ollameter.metrics import GpuLoad, HostLoad, ModelFacts, PerformanceMetrics, ServerTimings
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ __all__ = [
     "Stream",
     "Timeout",
     "Timeouts",
+    "TooManyRounds",
     "ToolCall",
+    "ToolsReply",
     "configure",
 ]
 

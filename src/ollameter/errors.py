@@ -7,7 +7,8 @@ Every error has `.error_type` (the low-cardinality value that spans and metrics 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from ollameter.metrics import PerformanceMetrics
@@ -19,13 +20,16 @@ class OllameterError(Exception):
     """Base of every error this library raises.
 
     `metrics` is None when the call never started; `partial_text` is what the model had answered
-    ("" for nothing); `attempts` counts the requests that were tried.
+    ("" for nothing); `attempts` counts the requests that were tried. Of `run_tools`, `messages` is
+    the conversation so far and `rounds` the replies in it; empty for every other call.
     """
 
     error_type: str = "_OTHER"
     metrics: PerformanceMetrics | None = None
     partial_text: str = ""
     attempts: int = 1
+    messages: Sequence[Any] = ()
+    rounds: Sequence[Any] = ()
 
 
 class InvalidRequest(OllameterError, ValueError):
@@ -90,6 +94,15 @@ class InvalidResponse(OllameterError):
     """The server sent something that is not Ollama's protocol."""
 
     error_type = "invalid_response"
+
+
+class TooManyRounds(OllameterError):
+    """The model still wanted tools called when `run_tools` had asked it `max_rounds` times.
+
+    `messages` ends with its last message, whose calls were not made; `rounds` has every reply.
+    """
+
+    error_type = "ollameter.errors.TooManyRounds"
 
 
 def is_cancellation(error: BaseException | None) -> bool:

@@ -151,6 +151,24 @@ class Reply(_ReadOnly, tuple[str, PerformanceMetrics]):
             raise failure from error
 
 
+class ToolsReply(Reply):
+    """The last answer of `run_tools`: unpacks as `text, metrics` of that answer.
+
+    `messages` is the whole conversation, the answer included, ready to be continued; `rounds` has
+    the reply of each round, the answer last, each with metrics of its own.
+    """
+
+    messages: tuple[Any, ...]
+    rounds: tuple[Reply, ...]
+
+    @classmethod
+    def of(cls, rounds: Sequence[Reply], messages: Sequence[Any]) -> Self:
+        """Build it from the replies and the conversation of all rounds."""
+        self = cls(*rounds[-1])
+        self.__dict__.update(vars(rounds[-1]), messages=tuple(messages), rounds=tuple(rounds))
+        return self
+
+
 def _parse(text: str, wanted: Any) -> Any:
     """Decode JSON text as a pydantic model, or as any type msgspec knows."""
     if hasattr(wanted, "model_validate_json"):

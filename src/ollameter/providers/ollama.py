@@ -15,6 +15,7 @@ from ollameter.providers.base import LLMProvider
 from ollameter.providers.deadlines import Timeouts
 from ollameter.providers.http import HttpSettings
 from ollameter.providers.models import Models
+from ollameter.providers.tools import ToolRuns
 from ollameter.telemetry.spans import Telemetry
 from ollameter.wire.address import Address, parse_address
 from ollameter.wire.ndjson import MAX_LINE_BYTES
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _OLLAMA_COM = Address("https", "ollama.com", 443)
 
 
-class OllamaProvider(Answers, Models, LLMProvider):
+class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
     """Calls models on one Ollama server and says what each call cost.
 
     `base_url` is read like `OLLAMA_HOST`, which is its default. `model` is what a call uses that
