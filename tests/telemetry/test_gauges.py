@@ -285,6 +285,7 @@ def test_names_can_be_left_out(
     """For applications that have them from another source; a name that is none is pointed out."""
     monkeypatch.setenv("OLLAMETER_HOST_METRICS", "system.cpu.utilization, hw.power ,,system.cpu")
     gauges.register(captured.meter_provider, sampled(busy_machine()).monitor)
+    gauges.register(captured.meter_provider, HostMonitor())
 
     left = exported(captured).keys()
 

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import msgspec
 from opentelemetry import metrics as otel_metrics
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
@@ -16,6 +17,7 @@ from ollameter._version import __version__
 from ollameter.host.monitor import HostMonitor
 from ollameter.host.readings import MemoryUse, Snapshot
 from ollameter.telemetry import names
+from ollameter.telemetry.context import is_stand_in
 
 _log = logging.getLogger("ollameter.telemetry")
 _VARIABLE = "OLLAMETER_HOST_METRICS"
@@ -33,14 +35,22 @@ def register(meter_provider: MeterProvider | None, monitor: HostMonitor) -> None
     left_out = _left_out()
     if left_out is None:
         return
-    provider = meter_provider or otel_metrics.get_meter_provider()
+    provider = otel_metrics.get_meter_provider() if meter_provider is None else meter_provider
     with _lock:
         monitors = _registered.get(provider)
         if monitors is None:
             monitors = _registered[provider] = _Monitors()
-            meter = otel_metrics.get_meter(names.SCOPE, __version__, provider, schema_url=names.SCHEMA_URL)
-            _create(meter, monitors, left_out)
+            if is_stand_in(provider):
+                _stand_in.append(monitors)
+            if len(_sharing_gauges(monitors)) == 1:
+                meter = otel_metrics.get_meter(names.SCOPE, __version__, provider, names.SCHEMA_URL)
+                _create(meter, monitors, left_out)
         monitors.add(monitor)
+
+
+def are_wanted() -> bool:
+    """Whether the environment lets any of the gauges be shown."""
+    return _left_out() is not None
 
 
 class _Monitors:
@@ -56,12 +66,14 @@ class _Monitors:
         self._refs = alive if known else (*alive, weakref.ref(monitor))
 
     def latest(self) -> Snapshot | None:
-        """Return the first snapshot that there is."""
-        for ref in self._refs:
-            monitor = ref()
-            if monitor is not None and (snapshot := monitor.latest()) is not None:
-                return snapshot
-        return None
+        """Return the first snapshot that there is, with the servers of all."""
+        refs = (ref for monitors in _sharing_gauges(self) for ref in monitors._refs)  # noqa: SLF001  # its own kind
+        found = [s for ref in refs if (seen := ref()) is not None and (s := seen.latest()) is not None]
+        if len(found) < 2:
+            return found[0] if found else None
+        servers = {key: use for snapshot in reversed(found) for key, use in snapshot.servers.items()}
+        models = {key: held for snapshot in reversed(found) for key, held in snapshot.models.items()}
+        return msgspec.structs.replace(found[0], servers=servers, models=models)
 
     def callback(self, observe: Observer) -> Callable[[CallbackOptions], Iterable[Observation]]:
         """Return what OpenTelemetry calls at each collection: it reads a snapshot and no more."""
@@ -75,6 +87,25 @@ class _Monitors:
 
 _lock = threading.Lock()
 _registered: weakref.WeakKeyDictionary[MeterProvider, _Monitors] = weakref.WeakKeyDictionary()
+_stand_in: list[_Monitors] = []  # those of the API's stand-in for an SDK to come, once there are any
+
+
+def _sharing_gauges(monitors: _Monitors) -> list[_Monitors]:
+    """Return those behind the same gauges: an SDK takes over what its stand-in was given before."""
+    real = _registered.get(otel_metrics.get_meter_provider()) if _stand_in else None
+    if real is None or real in _stand_in or monitors not in (*_stand_in, real):
+        return [monitors]
+    return [*_stand_in, real]
+
+
+def _free_lock() -> None:
+    """Make a new lock in a forked child: a thread that is not there may hold the old one."""
+    global _lock  # the module's own
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_lock)
 
 
 def _cpu(snapshot: Snapshot) -> Iterator[Observation]:
@@ -191,6 +222,8 @@ _INSTRUMENTS: dict[str, tuple[str, str, str, Observer]] = {
 
 
 def _create(meter: Meter, monitors: _Monitors, left_out: frozenset[str]) -> None:
+    if unknown := sorted(left_out - _INSTRUMENTS.keys()):
+        _log.warning("%s: no host metric is called %s", _VARIABLE, ", ".join(unknown))
     for name, (create, unit, description, observe) in _INSTRUMENTS.items():
         if name not in left_out:
             getattr(meter, create)(name, [monitors.callback(observe)], unit, description)
@@ -203,7 +236,4 @@ def _left_out() -> frozenset[str] | None:
         return frozenset()
     if value.lower() == "false":
         return None
-    left_out = frozenset(part.strip() for part in value.split(",")) - {""}
-    if unknown := sorted(left_out - _INSTRUMENTS.keys()):
-        _log.warning("%s: no host metric is called %s", _VARIABLE, ", ".join(unknown))
-    return left_out
+    return frozenset(part.strip() for part in value.split(",")) - {""}

@@ -20,10 +20,12 @@ from ollameter.telemetry import names
 from ollameter.telemetry.arrival import Arrival
 from ollameter.telemetry.bounded import Parked
 from ollameter.telemetry.context import is_set_up
+from ollameter.telemetry.guard import guarded
 from ollameter.telemetry.otlp import endpoint_shown, is_wanted
 from ollameter.telemetry.otlp import otlp_exporters as otlp_exporters  # for `testing`, too
 
 if TYPE_CHECKING:
+    from ollameter.host.monitor import HostMonitor
     from ollameter.telemetry.delivery import PatientExporter, WatchedMetricExporter
 
 _log = logging.getLogger("ollameter.telemetry")
@@ -44,11 +46,15 @@ class TelemetryHandle:
         providers: Sequence[Any] = (),
         exporters: Sequence[PatientExporter | WatchedMetricExporter] = (),
         arrival: Arrival | None = None,
+        machine: HostMonitor | None = None,
     ) -> None:
         self._providers = tuple(providers)
         self._exporters = tuple(exporters)
         self._arrival = arrival
+        self._machine = machine
         self._down = False
+        if machine is not None:
+            machine.acquire(self)
         self._closing = Parked(*(provider.shutdown for provider in self._providers))
         if self._providers:
             atexit.register(self.shutdown)
@@ -78,6 +84,8 @@ class TelemetryHandle:
         atexit.unregister(self.shutdown)
         in_time = self._closing.run(timeout_s)
         self._arrival.over.set()
+        if self._machine is not None:
+            self._machine.release(self)
         if not in_time:  # what is still being tried is left behind
             Parked(*(exporter.close for exporter in self._exporters)).run(_MOMENT_S)
         return in_time
@@ -90,7 +98,7 @@ class TelemetryHandle:
 
 
 def configure(service_name: str | None = None, *, service_version: str | None = None) -> TelemetryHandle:
-    """Set up OpenTelemetry's SDK with OTLP export, for a program that has none.
+    """Set up OpenTelemetry's SDK with OTLP export and the machine's gauges, for a program without.
 
     Reads the standard `OTEL_*` variables: endpoint, headers, protocol (grpc unless
     `OTEL_EXPORTER_OTLP_PROTOCOL` says `http/protobuf`), `OTEL_{TRACES,METRICS,LOGS}_EXPORTER=none`,
@@ -127,6 +135,8 @@ def _set_up(service_name: str | None, service_version: str | None) -> TelemetryH
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    from ollameter.host.monitor import HostMonitor
+    from ollameter.telemetry import gauges
     from ollameter.telemetry.delivery import PatientExporter, WatchedMetricExporter
 
     otlp_spans, otlp_metrics, otlp_logs, endpoint = otlp_exporters()
@@ -137,6 +147,7 @@ def _set_up(service_name: str | None, service_version: str | None) -> TelemetryH
     metrics = WatchedMetricExporter(otlp_metrics, arrival)
     logs: Any = PatientExporter(otlp_logs, arrival, "logs", _queue_size("OTEL_BLRP_MAX_QUEUE_SIZE"))
     providers: list[Any] = []
+    machine: HostMonitor | None = None
     # The SDK's own exit hooks wait for as long as its exporters like; the handle's has a bound.
     if is_wanted("TRACES"):
         tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -148,12 +159,15 @@ def _set_up(service_name: str | None, service_version: str | None) -> TelemetryH
         meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
         otel_metrics.set_meter_provider(meters)
         providers.append(meters)
+        if gauges.are_wanted():
+            machine = HostMonitor.shared()
+            guarded("register the host gauges", gauges.register, meters, machine)
     if is_wanted("LOGS"):
         loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
         loggers.add_log_record_processor(BatchLogRecordProcessor(logs))
         _logs.set_logger_provider(loggers)
         providers.append(loggers)
-    return TelemetryHandle(providers, (spans, metrics, logs), arrival)
+    return TelemetryHandle(providers, (spans, metrics, logs), arrival, machine)
 
 
 def _queue_size(variable: str) -> int:
