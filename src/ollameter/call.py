@@ -108,7 +108,7 @@ class Call:
         self._text = io.StringIO()
         self._thinking = io.StringIO()
         self._tool_calls: list[ToolCall] = []
-        self._logprobs: list[Any] | None = None
+        self._logprobs: list[Any] = []
         self._chunks = 0
         self._gaps_s: list[float] | None = [] if time_chunks and request.stream else None
         self._last_at: float | None = None
@@ -131,7 +131,7 @@ class Call:
         if chunk.tool_calls:
             self._tool_calls.extend(chunk.tool_calls)
         if chunk.logprobs:
-            self._logprobs = (self._logprobs or []) + chunk.logprobs
+            self._logprobs.extend(chunk.logprobs)
         if final is not None:
             self._final = final
             self._end("completed")
@@ -191,7 +191,7 @@ class Call:
             self.text,
             self.metrics,
             message=self.message(),
-            logprobs=self._logprobs,
+            logprobs=self._logprobs or None,
             finish_reason=self._final.finish_reason,
             raw=self._final.raw,
             format_type=self.request.format_type,

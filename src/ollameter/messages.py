@@ -50,7 +50,8 @@ class Chunk(msgspec.Struct, frozen=True):
     """One piece of a streamed answer, as the server sent it; a chunk is not a token.
 
     `final` marks the last one (`done: true`), whose text is usually empty. `created_at` is the
-    server's own time stamp, None when it sent none.
+    server's own time stamp, None when it sent none. Of a model that draws come `completed` of
+    `total` steps, then `image` (base64); None otherwise.
     """
 
     text: str = ""
@@ -59,6 +60,9 @@ class Chunk(msgspec.Struct, frozen=True):
     final: bool = False
     logprobs: list[Any] | None = None
     created_at: str | None = None
+    image: str | None = None
+    completed: int | None = None
+    total: int | None = None
 
 
 class Final(msgspec.Struct, frozen=True):

@@ -117,12 +117,12 @@ def test_unknown_fields_and_odd_spellings_of_nothing_are_harmless() -> None:
     lines = (
         b'{"message":{"role":"assistant","content":null,"thinking":null,"tool_calls":null,"new":[1]},'
         b'"remote_host":"h","done":false,"logprobs":[{"token":"a"}]}\r\n'
-        b'{"message":{"content":"a"},"done":true,"done_reason":""}\r\n'
+        b'{"message":{"content":"a"},"done":true,"done_reason":"","logprobs":{"no":"list"}}\r\n'
     )
     chunks, final = read(lines)
 
     assert [c.text for c in chunks] == ["", "a"]
-    assert chunks[0].logprobs == [{"token": "a"}]
+    assert [c.logprobs for c in chunks] == [[{"token": "a"}], None]
     assert final.finish_reason is None
 
 

@@ -53,6 +53,9 @@ class _GenerateLine(_Line):
     response: str | None = None
     thinking: str | None = None
     tool_calls: list[_ToolCall] | None = None
+    image: Any = None
+    completed: Any = None
+    total: Any = None
 
 
 _chat_line = msgspec.json.Decoder(_ChatLine).decode
@@ -131,7 +134,7 @@ class ChunkReader:
             message.thinking or "",
             _tool_calls(message.tool_calls) if message.tool_calls else (),
             seen.done,
-            seen.logprobs,
+            _list_or_none(seen.logprobs),
             seen.created_at,
         )
 
@@ -146,8 +149,11 @@ class ChunkReader:
             seen.thinking or "",
             _tool_calls(seen.tool_calls) if seen.tool_calls else (),
             seen.done,
-            seen.logprobs,
+            _list_or_none(seen.logprobs),
             seen.created_at,
+            seen.image,
+            seen.completed,
+            seen.total,
         )
 
     def _refuse_without_text(self, seen: _Line, field: str) -> None:
@@ -178,6 +184,10 @@ def _whole_object(line: bytes) -> dict[str, Any]:
 
 def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _list_or_none(value: Any) -> list[Any] | None:
+    return value if isinstance(value, list) else None
 
 
 def _tool_calls(calls: list[_ToolCall]) -> tuple[ToolCall, ...]:
