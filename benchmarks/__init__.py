@@ -1,1 +1,1 @@
-"""What a call costs on this machine, against the bare HTTP library."""
+"""What a call costs on this machine: ours against bare clients and other instrumentations."""

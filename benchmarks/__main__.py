@@ -1,48 +1,73 @@
-"""CPU a call: ours without an SDK, ours with full telemetry, and bare requests, in turn."""
+"""Measure, print and write what calls cost: `python -m benchmarks [--quick] [--report FILE] …`."""
 
 from __future__ import annotations
 
-import statistics
+import argparse
+import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from pathlib import Path
 
-import requests
+from benchmarks import guards, report
+from benchmarks.fake_server import FakeServer
+from benchmarks.peers import peers_python
+from benchmarks.sections import SERVER, Plan, Results, Run, scenarios
 
-from ollameter import OllamaProvider
-from ollameter.testing import CapturedTelemetry, FakeOllama
-
-ROUNDS, CALLS = 7, 100
-QUESTION = [{"role": "user", "content": "x"}]
-
-
-def cpu_us(call: Callable[[], object]) -> float:
-    """Return this thread's CPU microseconds of one call."""
-    begun = time.thread_time()
-    for _ in range(CALLS):
-        call()
-    return (time.thread_time() - begun) / CALLS * 1e6
+_SECTIONS = ("calls", "at_once", "crowd", "accuracy", "imports", "idle", "memory")
+_QUICK = Plan(rounds=5, calls=40, import_rounds=3)
 
 
-def main() -> None:
-    """Run the variants in turn, and print the median of each and its ratio to bare requests."""
-    captured = CapturedTelemetry()
-    with FakeOllama() as fake, requests.Session() as session:
-        body = {"model": "llama3.2", "messages": QUESTION, "stream": False}
-        bare = OllamaProvider(fake.base_url, model="llama3.2")
-        full = OllamaProvider(fake.base_url, model="llama3.2", **captured.providers)
-        variants: dict[str, Callable[[], object]] = {
-            "requests, bare": lambda: session.post(fake.base_url + "/api/chat", json=body).json(),
-            "ollameter, no SDK": lambda: bare.chat(QUESTION),
-            "ollameter, full telemetry": lambda: full.chat(QUESTION),
-        }
-        rounds = [{name: cpu_us(call) for name, call in variants.items()} for _ in range(ROUNDS)]
-        bare.close()
-        full.close()
-    medians = {name: statistics.median(r[name] for r in rounds) for name in variants}
-    base = medians["requests, bare"]
-    for name, median in medians.items():
-        spread = [r[name] for r in rounds]
-        print(f"{name:<28}{median:8.0f} us  x{median / base:.2f}  ({min(spread):.0f} to {max(spread):.0f})")
+def main() -> int:
+    """Run, and return 1 when a quick run finds a gross regression."""
+    options = _options()
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - begun:5.0f} s  {text}", file=sys.stderr)
+
+    peers = None if options.quick else _peers()
+    with FakeServer(scenarios(), SERVER) as server:
+        run = Run(server, peers, _QUICK if options.quick else Plan(), say)
+        for section in ("calls", "imports") if options.quick else options.only or _SECTIONS:
+            getattr(run, section)()
+    found = {"machine": report.machine(), **run.results}
+    print(report.markdown(found))
+    for path, text in (
+        (options.json, json.dumps(found, indent=1)),
+        (options.report, report.markdown(found)),
+        (options.html, report.as_html(found)),
+    ):
+        if path is not None:
+            path.write_text(text, encoding="utf-8")
+    say("done")
+    return _guard(found) if options.quick else 0
 
 
-main()
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a minute, and only against gross regressions")
+    parser.add_argument("--only", nargs="+", choices=_SECTIONS, help="these sections")
+    parser.add_argument("--json", type=Path, help="write everything that was measured")
+    parser.add_argument("--report", type=Path, help="write the tables as Markdown")
+    parser.add_argument("--html", type=Path, help="write the tables as HTML")
+    return parser.parse_args()
+
+
+def _peers() -> Path | None:
+    try:
+        return peers_python()
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"the peers cannot be installed, so they are left out: {error}", file=sys.stderr)
+        return None
+
+
+def _guard(found: Results) -> int:
+    broken = guards.broken(found)
+    for line in broken:
+        print(f"REGRESSION {line}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

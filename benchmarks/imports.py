@@ -1,0 +1,53 @@
+"""What importing costs, in fresh interpreters: CPU, memory, and which modules come along."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from benchmarks.processes import clean_environment
+
+_UNWANTED = ("requests", "aiohttp", "psutil", "asyncio", "importlib.metadata")
+_PROBE = """
+import os, sys, time
+os.sched_setaffinity(0, {{{processor}}})
+begun = time.process_time()
+{statements}
+spent = time.process_time() - begun
+status = open("/proc/self/status").read()
+rss = int(status.split("VmRSS:")[1].split()[0]) << 10
+import json
+print(json.dumps({{"cpu_s": spent, "rss_bytes": rss, "modules": [m for m in {unwanted} if m in modules]}}))
+"""
+_CALL = """
+from ollameter import OllamaProvider
+llm = OllamaProvider({url!r}, model="llama3.2")
+llm.chat([{{"role": "user", "content": "x"}}])
+modules = set(sys.modules)
+"""
+_CASES = {
+    "nothing": "modules = set(sys.modules)",
+    "import requests": "import requests; modules = set(sys.modules)",
+    "import ollameter": "import ollameter; modules = set(sys.modules)",
+}
+
+
+def measure(url: str, processor: int, rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """Return what each case cost, in turn."""
+    cases = {**_CASES, "ollameter, after the first call": _CALL.format(url=url)}
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
+    for _ in range(rounds + 1):  # the first writes the compiled modules
+        for name, statements in cases.items():
+            results[name].append(_run(statements, processor))
+    return {name: found[1:] for name, found in results.items()}
+
+
+def _run(statements: str, processor: int) -> dict[str, Any]:
+    program = _PROBE.format(processor=processor, statements=statements, unwanted=_UNWANTED)
+    run = subprocess.run(
+        [sys.executable, "-c", program], env=clean_environment(), stdout=subprocess.PIPE, check=True
+    )
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found

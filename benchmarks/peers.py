@@ -1,0 +1,36 @@
+"""The environment of the clients and instrumentations we are compared with: made at first use."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.stack.cache import cache_folder
+
+_HERE = Path(__file__).parent
+_LIST = _HERE / "peers.txt"
+_PINS = _HERE.parent / "constraints.txt"
+
+
+def peers_python() -> Path:
+    """Return the interpreter that has the peers; raises `CalledProcessError` when they cannot be had.
+
+    What both environments have (requests, the SDK) is of the same versions there.
+    """
+    digest = hashlib.sha256(_LIST.read_bytes() + _PINS.read_bytes()).hexdigest()[:12]
+    folder = cache_folder() / "bench" / f"peers-{sys.version_info.major}{sys.version_info.minor}-{digest}"
+    python = folder / "bin" / "python"
+    done = folder / "installed"
+    if not done.exists():
+        print("installing what ours is compared with (once) ...", file=sys.stderr)
+        _run(sys.executable, "-m", "venv", "--clear", folder)
+        _run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+             "--constraint", _PINS, "--requirement", _LIST)  # fmt: skip
+        done.touch()
+    return python
+
+
+def _run(*command: object) -> None:
+    subprocess.run([str(word) for word in command], check=True)
