@@ -97,6 +97,11 @@ class Aiohttp:
         async with self._session.post(self._url, json=_STREAMED) as response:
             yield (json.loads(line) async for line in response.content)
 
+    async def aclose(self) -> None:
+        """Close the session, if there is one."""
+        if self._session is not None:
+            await self._session.close()
+
 
 class Ollama:
     """The ollama package; what instruments it has been switched on before."""

@@ -31,7 +31,7 @@ def steps() -> dict[str, Any]:
         "json.loads of one chunk line": lambda: json.loads(line),
         "ChunkReader: one chunk line": _decoding(line),
         "ChunkReader: a whole answer": _decoding_whole(),
-        "validate and encode a chat": lambda: encode(chat_request(QUESTION, MODEL, stream=False)),
+        "validate and encode a chat": lambda: encode(_request(stream=False).body),
         **_telemetry(),
         **_windows(),
     }
@@ -54,7 +54,7 @@ def _batch_s(work: Callable[[], object], many: int) -> float:
 
 
 def _request(*, stream: bool) -> Request:
-    return chat_request(QUESTION, MODEL, stream=stream)
+    return chat_request(QUESTION, MODEL, stream)
 
 
 def _decoding(line: bytes) -> Callable[[], object]:

@@ -30,7 +30,10 @@ class Worker:
         self._loop = asyncio.Runner()
 
     def close(self) -> None:
-        """End the loop, and with it what it keeps open."""
+        """Close what was opened on the loop, then the loop."""
+        for client in self._clients.values():
+            if hasattr(client, "aclose"):
+                self._loop.run(client.aclose())
         self._loop.close()
 
     def chat(self, n: int) -> Told:

@@ -12,10 +12,9 @@ from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from requests.utils import select_proxy
 
+from ollameter.providers.connections import ShortWay, is_wrapped, new_session, no_auth, sending
 from ollameter.providers.deadlines import Guard
 from ollameter.providers.http import (
     DRAIN_BYTES,
@@ -52,9 +51,11 @@ class RequestsShell:
     def __init__(self, settings: HttpSettings, session: requests.Session | None = None) -> None:
         self._settings = settings
         self._own = session is None
-        self._session = _new_session(settings) if session is None else session
+        self._session = new_session(settings) if session is None else session
         self._proxies = settings.proxy_for_server()
+        self._proxied = select_proxy(settings.address.connect_url, self._proxies) is not None
         self._trusted = settings.trusted_authorities()
+        self._ways: dict[str, ShortWay] = {}
         limit = settings.max_connections
         self._places = None if limit is None else threading.BoundedSemaphore(limit)
 
@@ -95,36 +96,54 @@ class RequestsShell:
         headers: MutableMapping[str, str],
         guard: Guard,
     ) -> urllib3.BaseHTTPResponse:
-        limits = self._settings.timeouts
+        if not self._own:
+            guard.phase = "first_byte"  # until the headers are in, only the socket's limits hold
+            raw = self._send_by_session(method, path, body, headers)
+            guard.arm("first_byte")
+            guard.hold(partial(_quietly, raw.shutdown))
+            return raw
+        guard.arm("connect")
+        sending.guard = guard
+        try:
+            if body is not None and self._may_go_short():
+                return self._short_way(method, path).send(body, headers)
+            return self._send_by_session(method, path, body, headers)
+        finally:
+            sending.guard = None
+
+    def _send_by_session(
+        self, method: str, path: str, body: bytes | None, headers: MutableMapping[str, str]
+    ) -> urllib3.BaseHTTPResponse:
+        """Send as requests does, with whatever the session adds or has been given."""
+        limits, session = self._settings.timeouts, self._session
         request = requests.Request(
             method,
             self._settings.address.connect_url + path,
             data=body,
             headers={**self._settings.headers, **headers},
             # Given so that requests does not look for a password in ~/.netrc.
-            auth=None if self._session.auth else _no_auth,
+            auth=None if session.auth else no_auth,
         )
-        prepared = self._session.prepare_request(request)
-        if self._own:
-            guard.arm("connect")
-        else:
-            guard.phase = "first_byte"  # until the headers are in, only the socket's limits hold
-        _sending.guard = guard if self._own else None
-        try:
-            response = self._session.send(
-                prepared,
-                stream=True,
-                allow_redirects=False,
-                # The watchdog bounds reading; only a caller's own session needs the socket's limit.
-                timeout=(limits.connect, None if self._own else limits.first_byte),
-                **self._where(prepared),
-            )
-        finally:
-            _sending.guard = None
-        if not self._own:
-            guard.arm("first_byte")
-            guard.hold(partial(_quietly, response.raw.shutdown))
+        prepared = session.prepare_request(request)
+        response = session.send(
+            prepared,
+            stream=True,
+            allow_redirects=False,
+            # The watchdog bounds reading; only a caller's own session needs the socket's limit.
+            timeout=(limits.connect, None if self._own else limits.first_byte),
+            **self._where(prepared),
+        )
         return response.raw
+
+    def _may_go_short(self) -> bool:
+        """Whether requests would add nothing: neither proxy, nor cookie, nor what wraps it."""
+        return not (self._proxied or self._session.cookies or is_wrapped())
+
+    def _short_way(self, method: str, path: str) -> ShortWay:
+        way = self._ways.get(path)
+        if way is None:
+            way = self._ways[path] = ShortWay(self._session, self._settings, method, path, self._trusted)
+        return way
 
     def _where(self, prepared: requests.PreparedRequest) -> dict[str, Any]:
         if self._own:
@@ -228,109 +247,6 @@ class SyncResponse:
 
 
 _inherited: list[requests.Session] = []  # of the parent: kept, so that nothing of it is closed
-_sending = threading.local()  # the guard of the call that this thread is opening
-
-
-class _GuardedConnection:
-    """Hands its socket to the guard of the call it serves, and says when the request is written."""
-
-    sock: socket.socket | None
-    _twin: socket.socket | None = None
-
-    def connect(self) -> None:
-        try:
-            super().connect()  # type: ignore[misc]  # mixed into urllib3's
-        finally:
-            if self._twin is not None:
-                self._twin.close()
-                self._twin = None
-
-    def _new_conn(self) -> socket.socket:
-        made: socket.socket = super()._new_conn()  # type: ignore[misc]  # mixed into urllib3's
-        guard: Guard | None = getattr(_sending, "guard", None)
-        if guard is not None:
-            # A duplicate: the TLS handshake takes the socket itself away.
-            if isinstance(self, HTTPSConnection):
-                self._twin = made.dup()
-            guard.hold(partial(_shut, self._twin or made))
-        return made
-
-    def getresponse(self) -> Any:
-        guard: Guard | None = getattr(_sending, "guard", None)
-        if guard is not None and self.sock is not None:
-            # Kept here: for `Connection: close` the connection forgets its socket.
-            guard.hold(partial(_shut, self.sock))
-            guard.arm("first_byte")
-        return super().getresponse()  # type: ignore[misc]  # mixed into urllib3's
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        guard: Guard | None = getattr(_sending, "guard", None)
-        if guard is not None and self.sock is not None:
-            guard.hold(partial(_shut, self.sock))
-            guard.arm("first_byte")  # connected before: what can take long now is writing
-        super().request(*args, **kwargs)  # type: ignore[misc]  # mixed into urllib3's
-
-
-class _GuardedHttp(_GuardedConnection, HTTPConnection):
-    pass
-
-
-class _GuardedHttps(_GuardedConnection, HTTPSConnection):
-    pass
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _GuardedHttp
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _GuardedHttps
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
-
-
-class _GuardedAdapter(HTTPAdapter):
-    """requests' own adapter, with connections that can be cut from outside."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def close(self) -> None:
-        """Close pooled connections now: requests leaves that to garbage collection."""
-        for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in manager.pools.keys():  # noqa: SIM118  # urllib3's container cannot be iterated
-                pool = manager.pools.get(key)
-                if pool is not None:
-                    pool.close()
-        super().close()
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        if not manager.proxy or not manager.proxy.scheme.startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
-def _new_session(settings: HttpSettings) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # proxies and bundles are read once; netrc never
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _GuardedAdapter(pool_maxsize=settings.max_connections or 512))
-    return session
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _shut(sock: socket.socket) -> None:
-    """End both directions; a TLS socket's own shutdown would touch its state from this thread."""
-    try:
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        pass  # closed meanwhile
 
 
 def _quietly(shutdown: Callable[[], None]) -> None:
