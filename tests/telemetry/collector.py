@@ -25,6 +25,7 @@ class Collector:
     def __init__(self, there: bool = True) -> None:
         self.there = there
         self.refuses: set[Any] = set()
+        self.fails_on: set[Any] = set()
         self.got: list[Any] = []
         self.attempts = 0
         self.closed = 0
@@ -34,6 +35,9 @@ class Collector:
         self.attempts += 1
         if any(item in self.refuses for item in batch):
             logging.getLogger(LOGGER).error("refused: %s", 400)
+            return SpanExportResult.FAILURE
+        if any(item in self.fails_on for item in batch):
+            logging.getLogger(LOGGER).error("failed: %s", 500)
             return SpanExportResult.FAILURE
         if self.there:
             self.got.extend(batch)

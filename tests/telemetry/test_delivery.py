@@ -137,16 +137,32 @@ def test_data_that_cannot_be_sent_makes_room(arrival: Arrival, monkeypatch: pyte
     assert collector.got == ["good"]
 
 
-def test_a_batch_that_never_arrives_is_given_up(arrival: Arrival, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the reason: the others get their turn."""
+def test_a_batch_that_is_always_answered_with_an_error_is_given_up(
+    arrival: Arrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others get their turn."""
+    monkeypatch.setattr(delivery, "_GIVE_UP_S", 0.0)
+    collector = Collector()
+    collector.fails_on = {"bad"}
+    exporter = patient(collector, arrival)
+    exporter.export(["bad"])
+    exporter.export(["good"])
+
+    until(lambda: collector.got == ["good"])
+
+
+def test_an_absent_collector_is_waited_for_however_long(
+    arrival: Arrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than a batch may be answered with errors: nobody has answered."""
     monkeypatch.setattr(delivery, "_GIVE_UP_S", 0.0)
     collector = Collector(there=False)
     exporter = patient(collector, arrival)
     exporter.export(["a"])
-    until(lambda: collector.attempts >= 2)
+    until(lambda: collector.attempts >= 3)
+    collector.there = True
 
-    until(exporter.deliver)
-    assert collector.got == []
+    until(lambda: collector.got == ["a"])
 
 
 @pytest.mark.filterwarnings(

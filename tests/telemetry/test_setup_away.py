@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import socketserver
 import subprocess
 import sys
 import textwrap
@@ -102,3 +104,41 @@ def test_a_flush_of_the_applications_own_does_not_hang(fake: FakeOllama) -> None
 
     assert done.stdout.splitlines() == ["True", "True", "True", "False False"]
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+class _Plain(socketserver.BaseRequestHandler):
+    """Answers as a port without TLS does when it is greeted with TLS."""
+
+    def handle(self) -> None:
+        """Answer once."""
+        self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_port_without_tls_costs_one_line_too(protocol: str, fake: FakeOllama) -> None:
+    """What gRPC logs by itself, written past Python's, is kept out of the terminal."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Plain) as port:
+        threading.Thread(target=port.serve_forever, args=(0.05,)).start()
+        done = run(
+            CALL,
+            fake,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"https://127.0.0.1:{port.server_address[1]}",
+            OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+        )
+        port.shutdown()
+
+    assert (done.returncode, done.stdout) == (0, "Hello! True True\n")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "for a port without TLS the endpoint begins with http://" in done.stderr
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_port_that_never_answers_costs_one_line_at_the_end(protocol: str, fake: FakeOllama) -> None:
+    """The time is over before the exporter has anything to report."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = run(CALL, fake, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+
+    assert (done.returncode, done.stdout) == (0, "Hello! True True\n")
+    assert done.stderr == f"telemetry did not arrive at {endpoint} within 5 s, the rest is given up\n"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Literal
+
+from ollameter.telemetry.reasons import reason
 
 _log = logging.getLogger("ollameter.telemetry")
 
-Outcome = Literal["arrived", "refused", "away"]
+Outcome = Literal["arrived", "refused", "failed", "away"]
+"""`refused`: so will the very same data be again. `failed`: answered with an error of its own."""
 
 _EXPORTERS = "opentelemetry.exporter."
 _NOISY = (
@@ -18,9 +22,9 @@ _NOISY = (
     "opentelemetry.sdk.metrics._internal.export",
     "opentelemetry.sdk.trace.export",
 )
-# What will not be accepted the next time either. Anything else may be the collector's absence.
-_REFUSED_STATUS = frozenset(range(400, 500)) - {408, 429}
-_REFUSED_CODES = ("INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED")
+_REFUSED_CODES = {"INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED"}
+_AWAY_CODES = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"}
+_AWAY_STATUS = {408, 429, 502, 503, 504}
 _NEVER_SENT = ("Failed to encode", "Dropping ")
 
 
@@ -49,18 +53,26 @@ class Arrival:
     def attempt(self, signal: str, export: Callable[[], Any]) -> Outcome:
         """Try to export once; never raises."""
         told = self._attempt
-        told.signal, told.refused = signal, False
+        told.signal, told.outcome = signal, "away"
         try:
             if export().name == "SUCCESS":
                 self._note_success(signal)
                 return "arrived"
             self._note_failure(signal, "it was not accepted")
         except Exception as error:  # the network's faults are results: this is about the data
-            told.refused = True
+            told.outcome = "refused"
             self._note_failure(signal, f"{type(error).__name__}: {error}")
         finally:
             told.signal = None
-        return "refused" if told.refused else "away"
+        outcome: Outcome = told.outcome
+        return outcome
+
+    def give_up(self, after_s: float) -> None:
+        """Say that what is still being tried is left behind, unless a failure was told of already."""
+        if not self._missing:
+            _log.warning(
+                "telemetry did not arrive at %s within %g s, the rest is given up", self._endpoint, after_s
+            )
 
     def _hear(self, record: logging.LogRecord) -> bool:
         """Filter a report of the SDK: within an attempt it says why, otherwise it may be news."""
@@ -68,7 +80,7 @@ class Arrival:
         signal = getattr(told, "signal", None)
         if signal is not None:
             if record.levelno >= logging.WARNING:
-                told.refused = _is_refusal(record)
+                told.outcome = _outcome(record)
                 self._note_failure(signal, record.getMessage())
             return False
         return not (self._missing or self.over.is_set())
@@ -85,14 +97,17 @@ class Arrival:
             first = not self._missing
             self._missing.add(signal)
         if first:
-            reason = (why.splitlines() or [""])[0]
-            _log.warning("telemetry does not arrive at %s (%s): %.300s", self._endpoint, signal, reason)
+            _log.warning("telemetry does not arrive at %s (%s): %s", self._endpoint, signal, reason(why))
 
 
-def _is_refusal(record: logging.LogRecord) -> bool:
-    """Whether an exporter's report means that the very same data will be refused again."""
+def _outcome(record: logging.LogRecord) -> Outcome:
+    """Read from an exporter's report what a failed attempt means; without a code nobody answered."""
+    if str(record.msg).startswith(_NEVER_SENT):
+        return "refused"
     given = record.args if isinstance(record.args, tuple) else ()
-    return str(record.msg).startswith(_NEVER_SENT) or any(
-        (isinstance(arg, int) and arg in _REFUSED_STATUS) or getattr(arg, "name", None) in _REFUSED_CODES
-        for arg in given
-    )
+    for arg in given:
+        if isinstance(arg, int) and 400 <= arg < 600 and arg not in _AWAY_STATUS:
+            return "refused" if arg < 500 else "failed"
+        if isinstance(arg, Enum) and arg.name not in _AWAY_CODES:  # grpc.StatusCode
+            return "refused" if arg.name in _REFUSED_CODES else "failed"
+    return "away"

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from ollameter.telemetry.arrival import Arrival
 
 _PAUSE_S = 1.0
-_GIVE_UP_S = 600.0  # a batch that fails for so long, for whatever reason, makes room for the others
+_GIVE_UP_S = 600.0  # a batch that is answered with errors for so long makes room for the others
 
 
 class PatientExporter(SpanExporter):
@@ -69,7 +69,7 @@ class PatientExporter(SpanExporter):
         with self._sending:
             while (batch := self._first()) is not None:
                 outcome = self._arrival.attempt(self._signal, partial(self._inner.export, batch))
-                if outcome == "away" and not self._is_hopeless():
+                if outcome == "away" or (outcome == "failed" and not self._is_hopeless()):
                     self._retry_soon()
                     return False
                 with self._keeping:

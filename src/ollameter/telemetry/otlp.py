@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +26,8 @@ _EXPORTERS = {
 
 def otlp_exporters() -> tuple[Any, Any, Any, str]:
     """Return the exporters of spans, metrics and logs that the environment asks for, and where to."""
-    made = (_exporter("TRACES"), _exporter("METRICS"), _exporter("LOGS"))
+    with _silent_grpc():
+        made = (_exporter("TRACES"), _exporter("METRICS"), _exporter("LOGS"))
     endpoint = _setting("TRACES", "ENDPOINT") or f"http://localhost:{_PORTS[_protocol('TRACES')]}"
     return *made, endpoint
 
@@ -41,6 +44,22 @@ def endpoint_shown(endpoint: str) -> str:
     """Return an endpoint as it may be shown: without a password."""
     parts = urlsplit(endpoint)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+@contextmanager
+def _silent_grpc() -> Iterator[None]:
+    """Have gRPC report to its callers alone, unless the user wants its own log on standard error.
+
+    It reads the variable once, when the first channel is made.
+    """
+    if "GRPC_VERBOSITY" in os.environ:
+        yield
+        return
+    os.environ["GRPC_VERBOSITY"] = "ERROR"
+    try:
+        yield
+    finally:
+        del os.environ["GRPC_VERBOSITY"]
 
 
 def _exporter(signal: str) -> Any:

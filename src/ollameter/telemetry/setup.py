@@ -86,7 +86,8 @@ class TelemetryHandle:
         self._arrival.over.set()
         if self._machine is not None:
             self._machine.release(self)
-        if not in_time:  # what is still being tried is left behind
+        if not in_time:
+            self._arrival.give_up(timeout_s)
             Parked(*(exporter.close for exporter in self._exporters)).run(_MOMENT_S)
         return in_time
 
