@@ -97,23 +97,10 @@ class ChunkReader:
         Raises `broken`, or `IncompleteResponse`, when no `done: true` was among all that came.
         """
         rest = self._body.rest() if self.whole else self._splitter.rest()
-        if rest:
-            chunk = self._last_chunk(rest)
-            if chunk is not None:
-                yield chunk
+        if rest and not _is_cut(rest, broken):
+            yield self._chunk(rest)
         if self.final is None:
             raise broken or IncompleteResponse("the answer ended without `done: true`: it is cut off")
-
-    def _last_chunk(self, rest: bytes) -> Chunk | None:
-        """Decode what came after the last LF; None when it was cut in the middle."""
-        try:
-            return self._chunk(rest)
-        except InvalidResponse:
-            try:
-                _any_object(rest)
-            except _UNREADABLE:
-                return None  # no JSON: cut off, which is what `finish` reports
-            raise
 
     def _chunk(self, line: bytes) -> Chunk:
         try:
@@ -171,6 +158,18 @@ class ChunkReader:
             finish_reason=_text_or_none(raw.get("done_reason")),
             raw=raw,
         )
+
+
+def _is_cut(rest: bytes, broken: OllameterError | None) -> bool:
+    """Whether what came after the last LF is the beginning of a line; garbage is not."""
+    try:
+        _any_object(rest)
+    except msgspec.DecodeError as error:
+        # A broken connection is reason enough; else JSON that only ends too early is cut off.
+        return broken is not None or "truncated" in str(error)
+    except _UNREADABLE:
+        return broken is not None
+    return False
 
 
 def _whole_object(line: bytes) -> dict[str, Any]:
