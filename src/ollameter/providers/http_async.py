@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import http_exceptions
+from aiohttp.client_proto import ResponseHandler
 
 from ollameter.errors import IncompleteResponse, InvalidRequest
 from ollameter.providers.deadlines import Guard, Timeouts
@@ -34,6 +35,7 @@ _OPENING = {
               aiohttp.ServerDisconnectedError),
     "garbage": (aiohttp.ClientResponseError, http_exceptions.HttpProcessingError),
     "cut": aiohttp.ClientPayloadError,
+    "odd": (),
 }  # fmt: skip
 _UNFINISHED = "Not enough data to satisfy"
 _READING = _OPENING | {"dns": (), "tls": (), "refused": ()}
@@ -251,6 +253,8 @@ class AsyncResponse:
                 else:
                     guard.at = at
         except _LIBRARY_ERRORS as error:
+            if rest := self._rest(error):
+                yield rest
             raise self._ours(error) from error
         if guard.passed:
             raise guard.error()
@@ -272,6 +276,14 @@ class AsyncResponse:
         except _LIBRARY_ERRORS:
             pass  # the answer is whole: nothing after it can fail the call
 
+    def _rest(self, error: BaseException) -> bytes:
+        """Return what had come before the error: aiohttp tells the error first."""
+        content = self._raw.content
+        content.set_exception(None)  # type: ignore[arg-type]  # none, while it is read
+        rest = content.read_nowait()
+        content.set_exception(error)
+        return rest
+
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else close it."""
         if not self._closed:
@@ -281,12 +293,36 @@ class AsyncResponse:
             self._release()
 
 
+class _Protocol(ResponseHandler):
+    """aiohttp's own, which would leave a body's reader waiting when the framing turns out wrong."""
+
+    def set_exception(self, error: Any, *cause: Any) -> None:
+        super().set_exception(error, *cause)
+        body = self._payload
+        if body is not None and body.exception() is None and not body.is_eof():
+            body.set_exception(error)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """aiohttp's own, which would take what came over an idle connection for the next answer."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=0)
+        self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]  # a subclass
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        idle = self._conns.get(key)
+        while idle and idle[0][0].should_close:
+            idle.popleft()[0].close()
+        return await super()._get(key, traces)
+
+
 class _LoopSession:
     """A session and what belongs to it, for one event loop."""
 
     def __init__(self, settings: HttpSettings) -> None:
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=_Connector(),
             trace_configs=[_tracing()],
             trust_env=False,  # proxies and bundles are read once; netrc never
         )
