@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 from collections.abc import Mapping
@@ -20,6 +21,17 @@ from ollameter.providers.deadlines import Guard
 from ollameter.providers.http import HttpSettings
 
 sending = threading.local()  # the guard of the call that this thread is opening
+
+
+class _FinalAnswer(http.client.HTTPResponse):
+    """Reads past every informational answer; the standard library does so for 100 alone."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        answer: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # typeshed lacks it
+        while 101 < answer[1] < 200:
+            http.client.parse_headers(self.fp)
+            answer = super()._read_status()  # type: ignore[misc]  # typeshed lacks it
+        return answer
 
 
 class _GuardedConnection:
@@ -63,11 +75,11 @@ class _GuardedConnection:
 
 
 class _GuardedHttp(_GuardedConnection, HTTPConnection):
-    pass
+    response_class = _FinalAnswer
 
 
 class _GuardedHttps(_GuardedConnection, HTTPSConnection):
-    pass
+    response_class = _FinalAnswer
 
 
 class _HttpPool(HTTPConnectionPool):

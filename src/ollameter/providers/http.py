@@ -120,6 +120,7 @@ _TEXTS = {
     "reset": "the connection to {where} was closed or reset",
     "garbage": "the answer of {where} is not HTTP as it should be: {error}",
     "cut": "the answer ended before its announced end: it is cut off",
+    "odd": "the answer of {where} is not HTTP as it should be: {error}",
 }
 _ERRORS: dict[str, Any] = {
     "dns": lambda text: ConnectionFailed(text, "dns"),
@@ -128,4 +129,5 @@ _ERRORS: dict[str, Any] = {
     "reset": lambda text: ConnectionFailed(text, "connection_reset"),
     "garbage": InvalidResponse,
     "cut": IncompleteResponse,
+    "odd": InvalidResponse,
 }

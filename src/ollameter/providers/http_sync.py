@@ -21,12 +21,14 @@ from ollameter.providers.http import (
     DRAIN_S,
     PIECE_BYTES,
     HttpSettings,
+    causes,
     no_place_taken,
     our_error,
 )
 
 _LIBRARY_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError,
                    http.client.HTTPException)  # fmt: skip
+_READING_ERRORS = (*_LIBRARY_ERRORS, ValueError)  # for a chunk size below 0
 _GARBAGE = (http.client.BadStatusLine, http.client.LineTooLong, urllib3.exceptions.DecodeError,
             urllib3.exceptions.InvalidChunkLength, http.client.UnknownProtocol)  # fmt: skip
 _OPENING = {
@@ -36,12 +38,14 @@ _OPENING = {
     "reset": (ConnectionResetError, ConnectionAbortedError, BrokenPipeError),
     "garbage": (*_GARBAGE, requests.exceptions.InvalidHeader),
     "cut": http.client.IncompleteRead,
+    "odd": http.client.HTTPException,
 }
 _READING = _OPENING | {
     "dns": (),
     "tls": (),
     "refused": (),
     "cut": (http.client.IncompleteRead, urllib3.exceptions.ProtocolError),
+    "odd": (http.client.HTTPException, ValueError),
 }
 
 
@@ -204,7 +208,9 @@ class SyncResponse:
                     guard.arm("idle")
                 else:
                     guard.at = at
-        except _LIBRARY_ERRORS as error:
+        except _READING_ERRORS as error:
+            if rest := self._rest(error):
+                yield rest
             raise self._ours(error) from error
         if guard.passed:
             raise guard.error()
@@ -227,7 +233,7 @@ class SyncResponse:
                 if data is None:
                     break
                 left -= len(data)
-        except _LIBRARY_ERRORS:
+        except _READING_ERRORS:
             pass  # the answer is whole: nothing after it can fail the call
 
     def close(self) -> None:
@@ -237,6 +243,16 @@ class SyncResponse:
             self._guard.done()
             self._raw.close()
             self._release()
+
+    def _rest(self, error: BaseException) -> bytes:
+        """Return what had come of an HTTP chunk that was cut off: it may hold whole lines."""
+        if "Content-Encoding" in self.headers:
+            return b""
+        for cause in causes(error):
+            partial_chunk: object = getattr(cause, "partial", None)  # urllib3's is only a number
+            if isinstance(partial_chunk, bytes):
+                return partial_chunk
+        return b""
 
     def _read(self) -> Iterator[bytes]:
         raw: Any = self._raw
