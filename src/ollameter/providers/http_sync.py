@@ -36,7 +36,7 @@ _OPENING = {
     "tls": (ssl.SSLError, urllib3.exceptions.SSLError),
     "refused": ConnectionRefusedError,
     "reset": (ConnectionResetError, ConnectionAbortedError, BrokenPipeError),
-    "garbage": (*_GARBAGE, requests.exceptions.InvalidHeader),
+    "garbage": (*_GARBAGE, requests.exceptions.InvalidHeader, urllib3.exceptions.InvalidHeader),
     "cut": http.client.IncompleteRead,
     "odd": http.client.HTTPException,
 }
