@@ -6,7 +6,6 @@ import json
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import pytest
 import yaml
 
 from boards.grafana import JAEGER_UID
@@ -72,7 +71,6 @@ def test_errors_lead_to_their_traces() -> None:
     assert {"Service", "Error"} <= set(titles)
 
 
-@pytest.mark.skipif(not COMPOSE.exists(), reason="there is no compose file yet")
 def test_compose_puts_files_where_grafana_is_told_to_look() -> None:
     """The folder with the dashboards, and the addresses of the datasources."""
     services = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
