@@ -6,7 +6,10 @@ import json
 import subprocess
 import sys
 import time
+from array import array
 from collections.abc import Callable
+from types import FrameType
+from typing import Any, NamedTuple
 
 from ollameter.host.monitor import HostMonitor
 from ollameter.host.readings import CpuUse, ServerUse
@@ -87,6 +90,59 @@ def window_of(seconds: float) -> Window:
         cpu.says = CpuUse(busy=1 / (2 + tick), core_peak=1 / (1 + tick))  # falling: nothing is short
         sampling.tick()
     return window
+
+
+class Work(NamedTuple):
+    """What something took, in numbers that no other program can disturb."""
+
+    opcodes: int
+    cells: int
+
+
+class CountedCells(array):  # type: ignore[type-arg]  # it cannot be subscripted where it is a base
+    """An array that counts the cells that are read."""
+
+    reads = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read one cell, or all of a slice."""
+        found = super().__getitem__(key)
+        CountedCells.reads += len(found) if isinstance(key, slice) else 1
+        return found
+
+
+def summary_work(seconds: float) -> Work:
+    """Return what the end of a call of this length takes."""
+    window = window_of(seconds)
+    assert window._sampling is not None
+    for ring in (window._sampling.fast, window._sampling.slow):
+        ring._times = CountedCells("d", ring._times)
+        for column in ring.columns.values():
+            for name in ("_values", "_areas", "_covered"):
+                setattr(column, name, CountedCells("d", getattr(column, name)))
+            column._maxima = [CountedCells("d", row) for row in column._maxima]
+    before = CountedCells.reads
+    opcodes = opcodes_of(window.load)
+    return Work(opcodes, CountedCells.reads - before)
+
+
+def opcodes_of(work: Callable[[], object]) -> int:
+    """Return how many of Python's instructions are executed, in whatever it calls as well."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
 
 
 def main() -> None:
