@@ -17,6 +17,7 @@ EXAMPLES = sorted(path.name for path in FOLDER.glob("*.py"))
 
 _CALL = {"function": {"name": "population", "arguments": {"city": "Lisbon"}}}
 SCRIPTS: dict[str, tuple[list[Answer], str]] = {
+    "busy_box.py": ([], "\n--- busy: Hello!\nHostLoad(samples="),
     "tools.py": (
         [whole_chat("", message={"tool_calls": [_CALL]}), whole_chat("Hello! About 6.")],
         "About 6.\nround 1: ",
