@@ -15,6 +15,7 @@ _HINTS = {
     "Expected SETTINGS frame": "for a port that speaks HTTP set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
     "Connection aborted": "if the port speaks gRPC set OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
     "WRONG_VERSION_NUMBER": "for a port without TLS the endpoint begins with http://",
+    "Socket closed": "if the port speaks TLS the endpoint begins with https://",
     "No connection adapters": "the endpoint begins with http:// or https://",
 }
 
