@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ollameter import (
@@ -122,6 +122,39 @@ def test_the_first_ending_counts_in_any_order_of_events(endings: list[str], chun
     assert (call.metrics.outcome, call.metrics.error_type) == ENDINGS[endings[0]][1:]
     assert (len(observer.ends), len(noted)) == (1, 1)
     assert call not in OPEN
+
+
+EVENTS: dict[str, Any] = {
+    "text": lambda call, _: call.add(Chunk("x"), None),
+    "thinking": lambda call, _: call.add(Chunk(thinking="hm"), None),
+    "a tool": lambda call, _: call.add(Chunk(tool_calls=(ToolCall("f"),)), None),
+    "time": lambda _, clock: clock.advance(1),
+    "another attempt": lambda call, _: setattr(call, "attempts", call.attempts + 1),
+    **{name: lambda call, _, end=end: end[0](call) for name, end in ENDINGS.items()},
+}
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(sorted(EVENTS)), max_size=20), st.booleans())
+def test_no_order_of_events_changes_what_a_call_has_ended_with(events: list[str], stream: bool) -> None:
+    """There is nothing before the end, one object at the end, and the same one for ever after."""
+    call, clock, observer, noted = begin(stream=stream)
+    ended_with: dict[str, Any] | None = None
+    ending = next((event for event in events if event in ENDINGS), None)
+    for event in events:
+        EVENTS[event](call, clock)
+        if call.metrics is not None and ended_with is None:
+            assert event == ending
+            ended_with = call.metrics.to_dict()
+
+    assert (len(observer.ends), len(noted)) == ((0, 0) if ending is None else (1, 1))
+    assert call.ended is (ending is not None) is (call not in OPEN)
+    if call.metrics is not None:
+        assert (call.metrics.to_dict(), call.metrics.outcome) == (ended_with, ENDINGS[str(ending)][1])
+        assert noted[0] is observer.ends[0][0] is call.metrics
+        with pytest.raises(AttributeError):
+            call.metrics.duration_s = 0  # type: ignore[misc]  # frozen, as is shown here
+    call.disown()
 
 
 def test_an_error_carries_what_was_there_only_if_it_ended_the_call() -> None:
