@@ -264,12 +264,14 @@ def test_the_environments_key_is_for_ollama_com() -> None:
     """Only over TLS."""
     import os
 
-    from ollameter.providers.ollama import _headers
+    from ollameter.providers.headers import request_headers
     from ollameter.wire.address import parse_address
 
     os.environ["OLLAMA_API_KEY"] = "k"
     try:
-        headers = [_headers(parse_address(host), None, None) for host in ("ollama.com", "ollama.com:443")]
+        headers = [
+            request_headers(parse_address(host), None, None) for host in ("ollama.com", "ollama.com:443")
+        ]
     finally:
         del os.environ["OLLAMA_API_KEY"]
 
@@ -283,7 +285,7 @@ def test_the_environments_key_is_for_ollama_com() -> None:
         ({"retries": -1}, "retries: expected an integer of at least 0"),
         ({"max_connections": 0}, "max_connections: expected an integer of at least 1"),
         ({"max_line_bytes": True}, "max_line_bytes: expected an integer"),
-        ({"base_url": "ftp://x"}, "base_url: scheme"),
+        ({"base_url": "ftp://x"}, "base_url: its scheme"),
         ({"ensure": "pull"}, "ensure: only None"),
         ({"host_monitor": 3}, "host_monitor: expected True, False or a HostMonitor"),
     ],

@@ -7,12 +7,14 @@ import random
 from collections.abc import Mapping
 from math import inf
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from ollameter.errors import (
     ConnectionFailed,
     IncompleteResponse,
+    InvalidRequest,
     InvalidResponse,
     OllameterError,
     ServerBusy,
@@ -27,6 +29,7 @@ DRAIN_S = 0.1
 
 _FIRST_DELAY_S = 0.25
 _LONGEST_DELAY_S = 10.0
+_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -44,19 +47,38 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int | None = None
     max_line_bytes: int = MAX_LINE_BYTES
 
-    def proxy_for_server(self) -> dict[str, str]:
-        """Return the proxies of the server, as requests names them: given, else the environment's."""
-        from requests.utils import get_environ_proxies
+    def proxy_for_server(self) -> str | None:
+        """Return the URL of the proxy that requests would choose, given or of the environment.
 
+        Raises `InvalidRequest` for one that cannot be read.
+        """
+        from requests.utils import get_environ_proxies, select_proxy
+
+        url = self.address.connect_url
         if self.proxies is not None or not self.trust_env:
-            return dict(self.proxies or {})
-        return get_environ_proxies(self.address.connect_url, no_proxy=None)
+            proxy = select_proxy(url, dict(self.proxies or {}))
+        else:
+            proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
+        return _usable_proxy(proxy) if proxy else None
 
     def trusted_authorities(self) -> bool | str:
         """Return False for none, True for the usual ones, or the path of a bundle."""
         if self.verify is True and self.trust_env:
             return next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), True)
         return self.verify
+
+
+def _usable_proxy(proxy: str) -> str:
+    """Return a proxy's URL with its scheme; it is never quoted, for it may hold a password."""
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port, or of brackets
+        usable = False
+    if not usable:
+        raise InvalidRequest(f"proxies: one cannot be read as a URL with {', '.join(_PROXY_SCHEMES)}")
+    return proxy
 
 
 def no_place_taken() -> None:

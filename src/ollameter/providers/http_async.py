@@ -12,8 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import urllib3
 from aiohttp import http_exceptions
 from aiohttp.client_proto import ResponseHandler
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from ollameter.errors import IncompleteResponse, InvalidRequest
 from ollameter.providers.deadlines import Guard, Timeouts
@@ -104,7 +107,7 @@ class AiohttpShell:
         self._own = session is None
         self._given = session
         self._sessions: dict[asyncio.AbstractEventLoop, _LoopSession] = {}
-        self._proxies = settings.proxy_for_server()
+        self._proxy_url = settings.proxy_for_server()
         weakref.finalize(self, _close_everywhere, self._sessions).atexit = False
         self._tls = _tls_context(settings) if settings.address.scheme == "https" else True
 
@@ -169,7 +172,7 @@ class AiohttpShell:
                 allow_redirects=False,
                 # The guard's deadlines are the limits.
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect_s),
-                proxy=self._proxy(),
+                **self._proxy(),
                 ssl=self._tls,
                 trace_request_ctx=guard,
             )
@@ -185,12 +188,17 @@ class AiohttpShell:
             await anext(kept.keeper)
         return kept
 
-    def _proxy(self) -> str | None:
-        scheme = self._settings.address.scheme
-        proxy = self._proxies.get(scheme) or self._proxies.get("all")
-        if proxy and proxy.startswith("socks"):
+    def _proxy(self) -> dict[str, Any]:
+        """Return the proxy, its password apart: aiohttp's errors quote the URL."""
+        if self._proxy_url is None:
+            return {}
+        if self._proxy_url.startswith("socks"):
             raise InvalidRequest("proxies: the async side cannot use a SOCKS proxy")
-        return proxy
+        url = URL(self._proxy_url)
+        if url.user is None:
+            return {"proxy": url}
+        auth = urllib3.make_headers(basic_auth=f"{url.user}:{url.password or ''}")
+        return {"proxy": url.with_user(None), "proxy_headers": auth}  # sent as Proxy-Authorization
 
     async def _take_place(self, guard: Guard) -> Callable[[], None]:
         """Wait for one of `max_connections`; the wait counts as one for the first byte."""
@@ -210,6 +218,9 @@ class AiohttpShell:
             guard.phase = "connect"
         if guard.passed or isinstance(error, TimeoutError):
             return guard.error()
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            error.request_info = error.request_info._replace(headers=CIMultiDictProxy(CIMultiDict()))
+            error = OSError(f"Tunnel connection failed: {error.status} {error.message}")
         # aiohttp has one class for a body that is garbage, cut off or reset: its words tell.
         words = " ".join(str(cause) for cause in causes(error))
         if _UNFINISHED in words and ConnectionResetError.__name__ not in words:

@@ -12,7 +12,6 @@ from typing import Any
 
 import requests
 import urllib3
-from requests.utils import select_proxy
 
 from ollameter.providers.connections import ShortWay, is_wrapped, new_session, no_auth, sending
 from ollameter.providers.deadlines import Guard
@@ -56,8 +55,8 @@ class RequestsShell:
         self._settings = settings
         self._own = session is None
         self._session = new_session(settings) if session is None else session
-        self._proxies = settings.proxy_for_server()
-        self._proxied = select_proxy(settings.address.connect_url, self._proxies) is not None
+        proxy = settings.proxy_for_server()
+        self._proxies = {} if proxy is None else {settings.address.scheme: proxy}
         self._trusted = settings.trusted_authorities()
         self._ways: dict[str, ShortWay] = {}
         limit = settings.max_connections
@@ -141,7 +140,7 @@ class RequestsShell:
 
     def _may_go_short(self) -> bool:
         """Whether requests would add nothing: neither proxy, nor cookie, nor what wraps it."""
-        return not (self._proxied or self._session.cookies or is_wrapped())
+        return not (self._proxies or self._session.cookies or is_wrapped())
 
     def _short_way(self, method: str, path: str) -> ShortWay:
         way = self._ways.get(path)

@@ -6,25 +6,23 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ollameter._version import __version__
 from ollameter.call import Clock
 from ollameter.errors import InvalidRequest
 from ollameter.host.monitor import HostMonitor
 from ollameter.providers.answers import Answers
 from ollameter.providers.base import LLMProvider
 from ollameter.providers.deadlines import Timeouts
+from ollameter.providers.headers import request_headers
 from ollameter.providers.http import HttpSettings
 from ollameter.providers.models import Models
 from ollameter.providers.tools import ToolRuns
 from ollameter.telemetry.spans import Telemetry
-from ollameter.wire.address import Address, parse_address
+from ollameter.wire.address import parse_address
 from ollameter.wire.ndjson import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     import aiohttp
     import requests
-
-_OLLAMA_COM = Address("https", "ollama.com", 443)
 
 
 class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
@@ -87,7 +85,7 @@ class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
         settings = HttpSettings(
             address=address,
             timeouts=_checked_timeouts(timeout),
-            headers=_headers(address, headers, api_key),
+            headers=request_headers(address, headers, api_key),
             retries=_at_least("retries", retries, 0),
             verify=verify,
             cert=cert,
@@ -124,19 +122,6 @@ def _monitor(asked: Any) -> HostMonitor | None:
     if not isinstance(asked, bool):
         raise InvalidRequest(f"host_monitor: expected True, False or a HostMonitor, got {asked!r:.80}")
     return HostMonitor.shared() if asked else None
-
-
-def _headers(address: Address, given: Mapping[str, str] | None, api_key: str | None) -> dict[str, str]:
-    """Return what every request carries; the environment's key goes to ollama.com alone."""
-    if api_key is None and address == _OLLAMA_COM:
-        api_key = os.environ.get("OLLAMA_API_KEY")
-    ours = {
-        "User-Agent": f"ollameter/{__version__}",
-        "Accept": "application/x-ndjson, application/json",
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/json",
-    }
-    return {**ours, **({"Authorization": f"Bearer {api_key}"} if api_key else {}), **(given or {})}
 
 
 def _checked_timeouts(timeout: Any) -> Timeouts:

@@ -64,8 +64,8 @@ def parse_address(text: str | None, source: str = "OLLAMA_HOST") -> Address:
         scheme = scheme.lower()
         default_port = _SCHEME_PORTS[scheme]
     else:
-        raise InvalidRequest(f"{source}: scheme {scheme!r} is neither http nor https")
-    # Never quote the value from here on: it may hold a password.
+        raise InvalidRequest(f"{source}: its scheme is neither http nor https")
+    # The value is never quoted: it may hold a password.
     if any(mark in rest for mark in "@?#"):
         raise InvalidRequest(f"{source}: user information, query and fragment are not supported")
     authority, _, path = rest.partition("/")

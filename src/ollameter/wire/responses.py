@@ -73,9 +73,17 @@ def _plain_text(text: str) -> str:
 
 
 def _redirect_text(status: int, location: str | None) -> str:
-    host = urlsplit(location).hostname if location else None
+    host = _host(location)
     target = f"to {host}" if host else "to another path of the same host" if location else "to nowhere"
     return f"the server redirects ({status}) {target}; redirects are not followed: set base_url to it"
+
+
+def _host(location: str | None) -> str | None:
+    """Return the host alone: a URL may hold a password."""
+    try:
+        return urlsplit(location).hostname if location else None
+    except ValueError:
+        return "what is no URL"
 
 
 def _seconds(retry_after: str | None) -> float | None:
