@@ -106,6 +106,7 @@ class Call:
         self._ended = False
         self._final: Final | None = None
         self._text = io.StringIO()
+        self._write = self._text.write
         self._thinking = io.StringIO()
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[Any] = []
@@ -125,7 +126,7 @@ class Call:
             self._note_first(chunk)
         if self._gaps_s is not None:
             self._note_gap(self._gaps_s)
-        self._text.write(chunk.text)
+        self._write(chunk.text)
         if chunk.thinking:
             self._thinking.write(chunk.thinking)
         if chunk.tool_calls:

@@ -49,8 +49,12 @@ class Guard:
     read as what it is: `passed` for a deadline, the ended call for a close.
     """
 
+    now: Callable[[], float] = staticmethod(time.monotonic)
+    """The clock that `at` is measured by."""
+
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
+        self._idle_s = inf if timeouts.idle is None else timeouts.idle
         self._cut: Callable[[], object] | None = None
         self.was_cut = False
         self.ends_at = inf  # no deadline is later: set once a call has begun to try again
@@ -64,6 +68,16 @@ class Guard:
         self.phase = phase
         self.at = self.ends_at if limit is None else min(self.now() + limit, self.ends_at)
         self.notice()
+
+    def heard(self) -> None:
+        """Start the wait for more of the answer; enforced without notice, as `look_by` sees to."""
+        at = self.now() + self._idle_s
+        self.at = min(self.ends_at, at)
+        self.phase = "idle"
+
+    def look_by(self, now: float) -> float:
+        """Return when to look at the latest: before any deadline that `heard` may have set by then."""
+        return min(self.at, now + self._idle_s, self.ends_at)
 
     def disarm(self) -> None:
         """End the wait: no deadline runs while the caller has the word."""
@@ -98,15 +112,12 @@ class Guard:
         limit = getattr(self._timeouts, self.phase)
         return Timeout(_WAITED_FOR[self.phase].format(limit=limit), phase=self.phase)
 
-    def now(self) -> float:
-        """Return the time that `at` is measured in."""
-        return time.monotonic()
-
     def notice(self) -> None:
         """Have the deadline enforced: by the watchdog, which rarely needs to be woken for it."""
         watchdog.watched.add(self)
-        if self.at < watchdog.wakes_at:
-            watchdog.wake_by(self.at)
+        by = self.look_by(self.now())
+        if by < watchdog.wakes_at:
+            watchdog.wake_by(by)
 
     def done(self) -> None:
         """Stop enforcing: the call needs no connection any more."""
@@ -158,7 +169,7 @@ class Watchdog:
                 guard.passed = True
                 guard.cut()
             else:
-                earliest = min(earliest, at)
+                earliest = min(earliest, guard.look_by(now))
         return earliest
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -89,7 +90,7 @@ def refusal(response: SyncResponse) -> ResponseError:
     body = bytearray()
     try:
         for data in response.pieces():
-            response.progressed = True
+            response.guard.heard()
             body += data
             if len(body) > MAX_ERROR_BODY_BYTES:
                 break
@@ -104,7 +105,7 @@ async def refusal_async(response: AsyncResponse) -> ResponseError:
     body = bytearray()
     try:
         async for data in response.pieces():
-            response.progressed = True
+            response.guard.heard()
             body += data
             if len(body) > MAX_ERROR_BODY_BYTES:
                 break
@@ -126,17 +127,19 @@ def _refused(response: SyncResponse | AsyncResponse, body: bytes) -> ResponseErr
 
 def receive(call: Call, response: SyncResponse, reader: ChunkReader) -> Iterator[Chunk]:
     """Yield an answer's chunks; whatever goes wrong ends the call before it is raised."""
+    guard, feed, add = response.guard, reader.feed, call.add
     try:
         broken: OllameterError | None = None
         try:
             for data in response.pieces():
-                response.progressed = reader.whole
-                for chunk in reader.feed(data):
-                    response.progressed = True
-                    call.add(chunk, reader.final)
+                for chunk in feed(data):
+                    final, guard.at = reader.final, inf  # no deadline while the caller has the word
+                    add(chunk, final)
                     yield chunk
-                    if reader.final:
+                    if final is not None:
                         return
+                if guard.at == inf or reader.whole:
+                    guard.heard()
         except _BROKEN as error:
             broken = error
         for chunk in reader.finish(broken):
@@ -152,17 +155,19 @@ def receive(call: Call, response: SyncResponse, reader: ChunkReader) -> Iterator
 
 async def receive_async(call: Call, response: AsyncResponse, reader: ChunkReader) -> AsyncIterator[Chunk]:
     """Yield an answer's chunks; whatever goes wrong ends the call before it is raised."""
+    guard, feed, add = response.guard, reader.feed, call.add
     try:
         broken: OllameterError | None = None
         try:
             async for data in response.pieces():
-                response.progressed = reader.whole
-                for chunk in reader.feed(data):
-                    response.progressed = True
-                    call.add(chunk, reader.final)
+                for chunk in feed(data):
+                    final, guard.at = reader.final, inf  # no deadline while the caller has the word
+                    add(chunk, final)
                     yield chunk
-                    if reader.final:
+                    if final is not None:
                         return
+                if guard.at == inf or reader.whole:
+                    guard.heard()
         except _BROKEN as error:
             broken = error
         for chunk in reader.finish(broken):

@@ -30,7 +30,7 @@ def fetch(
         body = WholeBody(settings.max_line_bytes)
         try:
             for data in response.pieces():
-                response.progressed = True
+                response.guard.heard()
                 body.feed(data)
         finally:
             response.close()
@@ -56,7 +56,7 @@ async def fetch_async(
         body = WholeBody(settings.max_line_bytes)
         try:
             async for data in response.pieces():
-                response.progressed = True
+                response.guard.heard()
                 body.feed(data)
         finally:
             response.close()

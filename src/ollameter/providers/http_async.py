@@ -49,20 +49,18 @@ class LoopGuard(Guard):
 
     def __init__(self, timeouts: Timeouts, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(timeouts)
+        self.now = loop.time
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
 
-    def now(self) -> float:
-        """Return the loop's time."""
-        return self._loop.time()
-
     def notice(self) -> None:
         """Have the deadline enforced; a timer that rings before it is left as it is."""
-        if self.at == inf or (self._timer is not None and self._timer.when() <= self.at):
+        by = self.look_by(self.now())
+        if by == inf or (self._timer is not None and self._timer.when() <= by):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(self.at, self._ring)
+        self._timer = self._loop.call_at(by, self._ring)
 
     async def pause_async(self, delay_s: float) -> None:
         """Wait before another try; a cut ends the wait."""
@@ -91,7 +89,7 @@ class LoopGuard(Guard):
 
     def _ring(self) -> None:
         self._timer = None
-        if self.at > self._loop.time():
+        if self.at > self.now():
             self.notice()
             return
         self.at = inf
@@ -242,27 +240,19 @@ class AsyncResponse:
     ) -> None:
         self.status = raw.status
         self.headers = raw.headers
-        self.progressed = True
+        self.guard = guard
         self._closed = False
         self._raw = raw
-        self._guard = guard
         self._ours = ours
         self._release = release
         guard.hold(self.close)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the decoded body as it arrives; a reader sets `progressed` to earn a new `idle`."""
-        guard, read = self._guard, self._raw.content.readany
+        """Yield the decoded body as it arrives; a reader tells the guard what it `heard`."""
+        guard, read = self.guard, self._raw.content.readany
         try:
             while data := await read():
-                at = guard.at
-                guard.disarm()
-                self.progressed = False
                 yield data
-                if self.progressed:
-                    guard.arm("idle")
-                else:
-                    guard.at = at
         except _LIBRARY_ERRORS as error:
             if rest := self._rest(error):
                 yield rest
@@ -278,7 +268,7 @@ class AsyncResponse:
 
     async def _drain(self) -> None:
         """Read what may follow the last line, briefly, so that the connection can be used again."""
-        left, guard, content = DRAIN_BYTES, self._guard, self._raw.content
+        left, guard, content = DRAIN_BYTES, self.guard, self._raw.content
         guard.at = guard.now() + DRAIN_S
         guard.notice()
         try:
@@ -299,7 +289,7 @@ class AsyncResponse:
         """Give the connection back if the body was read to its end, else close it."""
         if not self._closed:
             self._closed = True
-            self._guard.done()
+            self.guard.done()
             self._raw.close()
             self._release()
 

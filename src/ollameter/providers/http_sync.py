@@ -185,28 +185,20 @@ class SyncResponse:
     ) -> None:
         self.status = raw.status
         self.headers = raw.headers
-        self.progressed = True
+        self.guard = guard
         self._closed = False
         self._raw = raw
-        self._guard = guard
         self._ours = ours
         self._release = release
         self._pieces: Iterator[bytes] | None = None
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the decoded body as it arrives; a reader sets `progressed` to earn a new `idle`."""
-        guard = self._guard
+        """Yield the decoded body as it arrives; a reader tells the guard what it `heard`."""
+        guard = self.guard
         self._pieces = pieces = self._read()
         try:
-            for data in pieces:
-                at = guard.at
-                guard.disarm()
-                self.progressed = False
+            for data in pieces:  # noqa: UP028  # closing this must not close what is still to be drained
                 yield data
-                if self.progressed:
-                    guard.arm("idle")
-                else:
-                    guard.at = at
         except _READING_ERRORS as error:
             if rest := self._rest(error):
                 yield rest
@@ -222,7 +214,7 @@ class SyncResponse:
 
     def _drain(self) -> None:
         """Read what may follow the last line, briefly, so that the connection can be used again."""
-        pieces, left, guard = self._pieces, DRAIN_BYTES, self._guard
+        pieces, left, guard = self._pieces, DRAIN_BYTES, self.guard
         ends_at = guard.now() + DRAIN_S
         guard.at = ends_at
         guard.notice()
@@ -239,7 +231,7 @@ class SyncResponse:
         """Give the connection back if the body was read to its end, else close it."""
         if not self._closed:
             self._closed = True
-            self._guard.done()
+            self.guard.done()
             self._raw.close()
             self._release()
 

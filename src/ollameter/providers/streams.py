@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from itertools import compress, repeat
 from typing import Self
 
 from ollameter.call import Call
@@ -57,8 +58,10 @@ class Stream(_Streamed):
             self._call.fail(error)
         self.close()
 
-    def __iter__(self) -> Self:
-        return self
+    def __iter__(self) -> Iterator[Chunk]:
+        chunks = self._exchange.chunks
+        # Hands the chunks through and holds the stream meanwhile, without a step of ours for each.
+        return self if chunks is None else compress(chunks, repeat(self))
 
     def __next__(self) -> Chunk:
         chunks = self._exchange.chunks

@@ -40,6 +40,10 @@ class LineSplitter:
         self._tail: list[bytes] = []
         self._tail_bytes = 0
 
+    def is_whole_line(self, data: bytes) -> bool:
+        """Whether the next piece is one line by itself: then `feed` has nothing to do."""
+        return not self._tail and data.find(b"\n") == len(data) - 1 < self._max
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next piece; return the lines it completed, without their LF."""
         # LF only: JSON text may contain U+0085 and U+2028 as they are.

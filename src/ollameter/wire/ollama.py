@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -77,19 +78,23 @@ class ChunkReader:
     def __init__(self, request: Request, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.final: Final | None = None
         self.whole = not request.stream
-        self._chat = request.path == "/api/chat"
+        chat = request.path == "/api/chat"
+        self._decode = ChunkReader._chat_chunk if chat else ChunkReader._generate_chunk
         self._splitter = LineSplitter(max_line_bytes)
         self._body = WholeBody(max_line_bytes)
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """Take the next piece of the body; yield the chunks it completed.
+    def feed(self, data: bytes) -> Iterable[Chunk]:
+        """Take the next piece of the body; return the chunks it completed.
 
         Raises `ResponseError` for an error line, `InvalidResponse` for what is not Ollama's.
         """
         if self.whole:
             self._body.feed(data)
             return iter(())
-        return map(self._chunk, self._splitter.feed(data))
+        # Nearly always exactly one line: servers write and flush them one by one.
+        if self._splitter.is_whole_line(data) and data.startswith(b"{"):
+            return (self._decode(self, data),)
+        return map(partial(self._decode, self), self._splitter.feed(data))
 
     def finish(self, broken: OllameterError | None = None) -> Iterator[Chunk]:
         """Take the end of the body: yield a last chunk that lacked its LF.
@@ -97,51 +102,60 @@ class ChunkReader:
         Raises `broken`, or `IncompleteResponse`, when no `done: true` was among all that came.
         """
         rest = self._body.rest() if self.whole else self._splitter.rest()
-        if rest and not _is_cut(rest, broken):
-            yield self._chunk(rest)
+        if rest and (chunk := self._last_chunk(rest, broken)) is not None:
+            yield chunk
         if self.final is None:
             raise broken or IncompleteResponse("the answer ended without `done: true`: it is cut off")
 
-    def _chunk(self, line: bytes) -> Chunk:
+    def _last_chunk(self, rest: bytes, broken: OllameterError | None) -> Chunk | None:
+        """Decode what came after the last LF; None when it was cut in the middle."""
         try:
-            return self._chat_chunk(line) if self._chat else self._generate_chunk(line)
-        except _UNREADABLE as error:
-            raise InvalidResponse(f"the server sent something that is not Ollama's: {error}") from error
+            return self._decode(self, rest)
+        except InvalidResponse:
+            if _is_cut(rest, broken):
+                return None
+            raise
 
     def _chat_chunk(self, line: bytes) -> Chunk:
-        seen = _chat_line(line)
-        message = seen.message
-        if message is None:
-            self._refuse_without_text(seen, "message")
-            message = _Message()
-        if seen.done or seen.error is not None:
-            self._note_end(seen, line)
-        return Chunk(
-            message.content or "",
-            message.thinking or "",
-            _tool_calls(message.tool_calls) if message.tool_calls else (),
-            seen.done,
-            _list_or_none(seen.logprobs),
-            seen.created_at,
-        )
+        try:
+            seen = _chat_line(line)
+            message = seen.message
+            if message is None:
+                self._refuse_without_text(seen, "message")
+                message = _Message()
+            if seen.done or seen.error is not None:
+                self._note_end(seen, line)
+            return Chunk(
+                message.content or "",
+                message.thinking or "",
+                _tool_calls(message.tool_calls) if message.tool_calls else (),
+                seen.done,
+                None if seen.logprobs is None else _list_or_none(seen.logprobs),
+                seen.created_at,
+            )
+        except _UNREADABLE as error:
+            raise _foreign(error) from error
 
     def _generate_chunk(self, line: bytes) -> Chunk:
-        seen = _generate_line(line)
-        if seen.response is None:
-            self._refuse_without_text(seen, "response")
-        if seen.done or seen.error is not None:
-            self._note_end(seen, line)
-        return Chunk(
-            seen.response or "",
-            seen.thinking or "",
-            _tool_calls(seen.tool_calls) if seen.tool_calls else (),
-            seen.done,
-            _list_or_none(seen.logprobs),
-            seen.created_at,
-            seen.image,
-            seen.completed,
-            seen.total,
-        )
+        try:
+            seen = _generate_line(line)
+            if seen.response is None:
+                self._refuse_without_text(seen, "response")
+            if seen.done or seen.error is not None:
+                self._note_end(seen, line)
+            return Chunk(
+                seen.response or "",
+                seen.thinking or "",
+                _tool_calls(seen.tool_calls) if seen.tool_calls else (),
+                seen.done,
+                None if seen.logprobs is None else _list_or_none(seen.logprobs),
+                seen.created_at,
+                seen.image,
+                seen.completed,
+                seen.total,
+            )
+        except _UNREADABLE as error:
+            raise _foreign(error) from error
 
     def _refuse_without_text(self, seen: _Line, field: str) -> None:
         """Refuse a line without text; only a stream's last line, whose text is empty, may lack it."""
@@ -170,6 +184,10 @@ def _is_cut(rest: bytes, broken: OllameterError | None) -> bool:
     except _UNREADABLE:
         return broken is not None
     return False
+
+
+def _foreign(error: Exception) -> InvalidResponse:
+    return InvalidResponse(f"the server sent something that is not Ollama's: {error}")
 
 
 def _whole_object(line: bytes) -> dict[str, Any]:
