@@ -27,6 +27,8 @@ class FakeOllama:
 
     - `models`: what it has; `pull` adds to it
     - `requests`: every request in the order of arrival; clear it in a very long run
+    - `background_requests`: what a provider asks by itself (`watch_models`), which is apart so that
+      a slow test sees the same `requests` as a fast one
     - `closed_early`: those whose client left before the whole answer was sent. A client that shuts
       down its sending side counts as gone, as with Ollama; one that leaves once the rest is in the
       kernel's buffers does not
@@ -37,6 +39,7 @@ class FakeOllama:
         self.version = version
         self.host = "127.0.0.1"
         self.requests: list[ReceivedRequest] = []
+        self.background_requests: list[ReceivedRequest] = []
         self.closed_early: list[ReceivedRequest] = []
         self.connections_opened = 0
         self._port = 0
@@ -160,7 +163,7 @@ class FakeOllama:
         """Send the next answer; return whether the connection lives on."""
         answer = self._next_scripted(request.path) or self._defaults.answer(request)
         with self._changed:
-            self.requests.append(request)
+            (self.background_requests if request.is_background else self.requests).append(request)
             self._changed.notify_all()
         try:
             return Sending(connection, request, answer, closing).run()

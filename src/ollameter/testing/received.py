@@ -66,6 +66,11 @@ class ReceivedRequest:
         return msgspec.json.decode(self.body) if self.body else None
 
     @property
+    def is_background(self) -> bool:
+        """Whether no call of the program under test asked, but ollameter in the background."""
+        return self.headers.get("user-agent", "").endswith("(background)")
+
+    @property
     def keeps_alive(self) -> bool:
         """Whether the client wants to go on using its connection."""
         return self.headers.get("connection", "").lower() != "close"
