@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+import msgspec
+
 from ollameter.errors import (
     IncompleteResponse,
     InvalidRequest,
@@ -18,7 +20,7 @@ from ollameter.errors import (
     is_cancellation,
 )
 from ollameter.messages import Chunk, Final, Message, Reply, Request, ToolCall
-from ollameter.metrics import HostLoad, Outcome, PerformanceMetrics, ServerTimings
+from ollameter.metrics import HostLoad, ModelFacts, Outcome, PerformanceMetrics, ServerTimings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_TIMINGS = ServerTimings()
@@ -76,6 +78,27 @@ class HostWindow(Protocol):
         """Return what the machine did until now; None when nothing was sampled."""
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What is known of a call's model at its end, under the names of `PerformanceMetrics`."""
+
+    model_info: ModelFacts | None = None
+    cold_start: bool | None = None
+    prompt_truncated: bool | None = None
+
+
+_NOTHING_SEEN = Seen()
+
+
+class ModelView(Protocol):
+    """The call's model, as the background has seen it; implemented by `providers`. It never raises."""
+
+    def describe(self, final: Final | None) -> Seen:
+        """Return what is known now that the call has ended; None: without a whole answer."""
+
+    def note(self, metrics: PerformanceMetrics) -> None:
+        """Take note of what the call has cost."""
+
+
 class Call:
     """One call from its start to exactly one of completed, error, truncated, abandoned, cancelled.
 
@@ -91,6 +114,7 @@ class Call:
         *,
         clock: Clock,
         window: HostWindow | None = None,
+        model_view: ModelView | None = None,
         on_end: Callable[[PerformanceMetrics], None] | None = None,
         time_chunks: bool = False,
     ) -> None:
@@ -101,6 +125,7 @@ class Call:
         self._server = (server_address, server_port)
         self._clock = clock
         self._window = window
+        self._model_view = model_view
         self._on_end = on_end
         self._ending = threading.RLock()  # re-entrant: a finalizer may run in the middle of an end
         self._ended = False
@@ -220,6 +245,8 @@ class Call:
             error_type = _error_type(outcome, error)
             self.metrics = metrics = self._measured(duration_s, outcome, error_type)
         OPEN.discard(self)
+        if self._model_view is not None:
+            self._model_view.note(metrics)
         if self._on_end is not None:
             self._on_end(metrics)
         if self.observer is not None:
@@ -229,6 +256,7 @@ class Call:
     def _measured(self, duration_s: float, outcome: Outcome, error_type: str | None) -> PerformanceMetrics:
         request, final, streaming = self.request, self._final, self.request.stream
         timings = _NO_TIMINGS if final is None else final.timings
+        seen = _NOTHING_SEEN if self._model_view is None else self._model_view.describe(final)
         return PerformanceMetrics(
             operation=request.operation,
             model=request.model,
@@ -247,6 +275,9 @@ class Call:
             chunks=self._chunks if streaming else None,
             attempts=self.attempts,
             host=None if self._window is None else self._window.load(),
+            model_info=seen.model_info,
+            cold_start=seen.cold_start,
+            prompt_truncated=seen.prompt_truncated,
         )
 
     def _since_start(self, at: float | None) -> float | None:

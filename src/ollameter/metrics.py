@@ -102,8 +102,11 @@ class PerformanceMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
     Ollama's durations are nanoseconds under Ollama's names; names that end in `_s` are seconds.
     None is unknown. `time_to_first_chunk_s`, `time_to_first_answer_s` (the first chunk that is
-    not thinking) and `chunks` exist for streams only. `prompt_truncated` is a suspicion: the server
-    cuts an over-long prompt without a word. Not hashable; `str()` is one line.
+    not thinking) and `chunks` exist for streams only. `cold_start`: the call had to load its model;
+    False when `load_duration` is below 150 ms, True when the server did not have it in memory, else
+    None. `prompt_truncated` is a suspicion, for the server cuts an over-long prompt without a word:
+    fewer tokens than words, tokens up to the context length, or a growing conversation with fewer
+    tokens; its rule and limits are in docs/telemetry.md. Not hashable; `str()` is one line.
     """
 
     __hash__ = None  # type: ignore[assignment]  # `extra` is a dict: equal, but never a key

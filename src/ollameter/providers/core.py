@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ollameter.call import Call, Clock, SystemClock, end_open_calls
@@ -14,8 +15,11 @@ from ollameter.messages import Request
 from ollameter.metrics import PerformanceMetrics
 from ollameter.providers.exchange import AsyncExchange, Exchange, Sent
 from ollameter.providers.fetch import fetch, fetch_async
+from ollameter.providers.glance import Glance
 from ollameter.providers.http import HttpSettings
 from ollameter.providers.http_sync import RequestsShell
+from ollameter.providers.model_view import ModelView
+from ollameter.providers.model_watch import ModelWatch, show_memory
 from ollameter.telemetry.spans import Telemetry
 from ollameter.wire.request import encode
 
@@ -38,6 +42,7 @@ class ServerCalls:
         session: requests.Session | None = None,
         async_session: aiohttp.ClientSession | None = None,
         monitor: HostMonitor | None = None,
+        watches_models: bool = True,
         clock: Clock | None = None,
     ) -> None:
         self._model = model
@@ -49,6 +54,12 @@ class ServerCalls:
         self._shell = RequestsShell(settings, session)
         self._async_shell: AiohttpShell | None = None
         self._monitor = monitor
+        # Over a session of the caller's own goes what the caller asks for, and nothing else.
+        watches_models = watches_models and session is None and async_session is None
+        self._models = ModelWatch(
+            Glance(settings, telemetry) if watches_models else None,
+            None if monitor is None else partial(show_memory, monitor, settings.address),
+        )
         self._open: weakref.WeakSet[Exchange | AsyncExchange] = weakref.WeakSet()
         self._last: PerformanceMetrics | None = None
         self._closed = False
@@ -71,6 +82,7 @@ class ServerCalls:
         self._closed = True
         if self._monitor is not None:
             self._monitor.release(self)
+        self._models.close()
         for exchange in list(self._open):
             exchange.close() if isinstance(exchange, Exchange) else exchange.close_soon()
         self._shell.close()
@@ -107,6 +119,7 @@ class ServerCalls:
             port,
             clock=self._clock,
             window=None if self._monitor is None else self._monitor.start_window(host, port),
+            model_view=ModelView(self._models, request),
             on_end=self._note,
             time_chunks=self._telemetry.instruments.times_chunks,
         )
@@ -156,6 +169,7 @@ class ServerCalls:
         for exchange in list(self._open):
             exchange.disown()
         self._open.clear()
+        self._models.disown()
         self._shell.disown()
         self._shell = RequestsShell(self._settings, self._session)
         if self._async_shell is not None:

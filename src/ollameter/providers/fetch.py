@@ -18,10 +18,14 @@ if TYPE_CHECKING:  # aiohttp is imported by the first async call
 
 
 def fetch(
-    shell: RequestsShell, settings: HttpSettings, observer: CallObserver, sent: Sent
+    shell: RequestsShell,
+    settings: HttpSettings,
+    observer: CallObserver,
+    sent: Sent,
+    guard: Guard | None = None,
 ) -> dict[str, Any]:
     """Return the object that the server answers with; the observer sees how it ended."""
-    guard = Guard(settings.timeouts)
+    guard = guard or Guard(settings.timeouts)
     failure: BaseException | None = None
     observer.inject(sent.headers)
     try:

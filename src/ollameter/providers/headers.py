@@ -11,7 +11,7 @@ from ollameter._version import __version__
 from ollameter.errors import InvalidRequest
 from ollameter.wire.address import Address
 
-_OLLAMA_COM = Address("https", "ollama.com", 443)
+OLLAMA_COM = Address("https", "ollama.com", 443)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(
     r"(?:[!-~](?:[ \t!-~]*[!-~])?)?"
@@ -37,7 +37,7 @@ def request_headers(address: Address, given: Any, api_key: Any) -> dict[str, str
 
 def _authorization(address: Address, api_key: Any) -> dict[str, str]:
     source = "api_key"
-    if api_key is None and address == _OLLAMA_COM:
+    if api_key is None and address == OLLAMA_COM:
         source = "OLLAMA_API_KEY"
         api_key = os.environ.get(source)
     if not api_key:

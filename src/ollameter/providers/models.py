@@ -34,19 +34,21 @@ class Models(ServerCalls):
 
     def models(self) -> list[ModelInfo]:
         """Return what the server says of each of its models, newest first."""
-        return listed_models(self._ask(names.LIST_MODELS, "/api/tags"))
+        return self._listed(self._ask(names.LIST_MODELS, "/api/tags"))
 
     async def models_async(self) -> list[ModelInfo]:
         """Do as `models` without blocking the event loop."""
-        return listed_models(await self._ask_async(names.LIST_MODELS, "/api/tags"))
+        return self._listed(await self._ask_async(names.LIST_MODELS, "/api/tags"))
 
     def running(self) -> list[RunningModel]:
         """Return the models that are in memory now."""
-        return running_models(self._ask(names.LIST_RUNNING, "/api/ps"))
+        asked_s = self._models.clock()
+        return self._running(self._ask(names.LIST_RUNNING, "/api/ps"), asked_s)
 
     async def running_async(self) -> list[RunningModel]:
         """Do as `running` without blocking the event loop."""
-        return running_models(await self._ask_async(names.LIST_RUNNING, "/api/ps"))
+        asked_s = self._models.clock()
+        return self._running(await self._ask_async(names.LIST_RUNNING, "/api/ps"), asked_s)
 
     def show(self, model: str | None = None, *, verbose: bool = False) -> ModelDetails:
         """Return everything about a model, or about the provider's own when none is given.
@@ -89,6 +91,16 @@ class Models(ServerCalls):
             return availability(model_names(await self._ask_async(None, "/api/tags")), model)
         except OllameterError as error:
             return _unavailable(error, model)
+
+    def _listed(self, answer: dict[str, Any]) -> list[ModelInfo]:
+        models = listed_models(answer)
+        self._models.saw_listed(models)
+        return models
+
+    def _running(self, answer: dict[str, Any], asked_s: float) -> list[RunningModel]:
+        models = running_models(answer)
+        self._models.saw_running(models, asked_s)
+        return models
 
     def _about(self, model: str | None, verbose: bool) -> dict[str, Any]:
         return {"model": model_name(model, self._model)} | ({"verbose": True} if verbose else {})

@@ -12,7 +12,7 @@ from ollameter.host.monitor import HostMonitor
 from ollameter.providers.answers import Answers
 from ollameter.providers.base import LLMProvider
 from ollameter.providers.deadlines import Timeouts
-from ollameter.providers.headers import request_headers
+from ollameter.providers.headers import OLLAMA_COM, request_headers
 from ollameter.providers.http import HttpSettings
 from ollameter.providers.models import Models
 from ollameter.providers.tools import ToolRuns
@@ -42,6 +42,9 @@ class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
     - `ensure`: None, the only value so far: a call finds out by itself whether its model is there
     - `host_monitor`: True measures the machine during each call (`metrics.host`) and shows it in
       gauges, with the monitor that the whole process shares; False does neither; or one of your own
+    - `watch_models`: True asks `/api/ps` now and then in the background, for `metrics.model_info`,
+      `cold_start` and the gauge of models' memory; False leaves it to `running()`, and so do a
+      session of your own and ollama.com
     - `capture_content`, `redact`, `phase_spans`, `suppress_http_spans`: see docs/telemetry.md
 
     Raises `InvalidRequest` for settings that cannot be used.
@@ -73,6 +76,7 @@ class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
         phase_spans: bool | None = None,
         suppress_http_spans: bool = False,
         host_monitor: bool | HostMonitor = True,
+        watch_models: bool = True,
         clock: Clock | None = None,
     ) -> None:
         address = (
@@ -112,6 +116,7 @@ class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
             session=session,
             async_session=async_session,
             monitor=_monitor(host_monitor),
+            watches_models=watch_models and address != OLLAMA_COM,
             clock=clock,
         )
 

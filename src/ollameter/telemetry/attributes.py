@@ -103,7 +103,7 @@ def end_attributes(metrics: PerformanceMetrics) -> Attributes:
         names.EVAL_THROUGHPUT: metrics.tokens_per_second,
         names.PROMPT_EVAL_THROUGHPUT: metrics.prompt_tokens_per_second,
         names.OLLAMA_COLD_START: metrics.cold_start,
-        names.OLLAMA_PROMPT_TRUNCATED: metrics.prompt_truncated,
+        names.OLLAMA_PROMPT_TRUNCATED: metrics.prompt_truncated or None,  # told when suspected
         names.OLLAMA_STREAM_CHUNKS: metrics.chunks,
         names.OUTCOME: metrics.outcome,
         names.ERROR_TYPE: metrics.error_type,
