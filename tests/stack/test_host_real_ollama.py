@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +13,10 @@ import pytest
 
 from ollameter.host.monitor import HostMonitor
 from ollameter.host.readings import ServerUse
+from tests.host.staged import Holder, until
+from tests.host.truth import CPUS, next_sample
 from tests.stack.loopback import fetch_json
 from tests.stack.servers import RealOllama
-
-CPUS = psutil.cpu_count() or 1
-
-
-class Holder:
-    """Whoever wants the monitor."""
 
 
 @pytest.fixture
@@ -37,14 +33,6 @@ def own_ollama(ollama_prefix: Path, tmp_path: Path) -> Iterator[RealOllama]:
     """A server that a test may kill."""
     with RealOllama(ollama_prefix, folder=tmp_path) as server:
         yield server
-
-
-def until(condition: Callable[[], object], within_s: float) -> None:
-    """Wait for a condition, not longer than a bound."""
-    deadline_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        time.sleep(0.005)
 
 
 def key_of(server: RealOllama) -> tuple[str, int]:
@@ -88,12 +76,6 @@ def at_work(server: RealOllama) -> Iterator[None]:
     finally:
         done.set()
         worker.join(240.0)
-
-
-def next_sample(monitor: HostMonitor) -> None:
-    """Wait for a sample: what psutil says right after it is of the same moment."""
-    before = monitor.latest()
-    until(lambda: monitor.latest() is not before, 10.0)
 
 
 def cpu_s(server: RealOllama) -> float:
