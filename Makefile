@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench stack clean
+.PHONY: help demo test check fix bench soak stack clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ fix: $(STAMP) ## Repair what can be repaired without a thought
 
 bench: $(STAMP) ## Measure what a call costs on this machine
 	$(BIN)/python -m benchmarks
+
+soak: $(STAMP) ## Make 200,000 good and bad calls and a million made-up inputs, and see what is left over
+	$(BIN)/python -W error -m tests.soak
+	$(BIN)/python -W error -m tests.soak.fuzz --inputs 1000000
 
 stack: $(STAMP) ## Build the real servers that tests/stack uses (about half an hour, once)
 	$(BIN)/python tests/stack/install.py compose-schema ollama collector prometheus jaeger ollama-legacy
