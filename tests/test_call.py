@@ -31,6 +31,7 @@ class Observer:
     recording = False
     attached: Any = None
     inject: Any = None
+    retried: Any = None
 
     def __init__(self) -> None:
         self.ends: list[tuple[PerformanceMetrics | None, BaseException | None, Any]] = []

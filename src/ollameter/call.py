@@ -58,6 +58,9 @@ class CallObserver(Protocol):
     def inject(self, headers: MutableMapping[str, str]) -> None:
         """Add what carries the trace to the server's side."""
 
+    def retried(self, error: OllameterError, delay_s: float) -> None:
+        """Take note that a request is sent again, `delay_s` after it was refused with `error`."""
+
     def end(
         self,
         metrics: PerformanceMetrics | None,
@@ -210,18 +213,23 @@ class Call:
 
     def reply(self) -> Reply:
         """Return the whole answer; raises `InvalidRequest` before the call has completed."""
+        metrics, final = self.finished()
+        return Reply(
+            self.text,
+            metrics,
+            message=self.message(),
+            logprobs=self._logprobs or None,
+            finish_reason=final.finish_reason,
+            raw=final.raw,
+            format_type=self.request.format_type,
+        )
+
+    def finished(self) -> tuple[PerformanceMetrics, Final]:
+        """Return what came at the end; raises `InvalidRequest` before the call has completed."""
         if self.metrics is None or self._final is None:
             state = "has not ended" if self.metrics is None else f"ended as {self.metrics.outcome}"
             raise InvalidRequest(f"reply: the call {state}; there is no whole answer")
-        return Reply(
-            self.text,
-            self.metrics,
-            message=self.message(),
-            logprobs=self._logprobs or None,
-            finish_reason=self._final.finish_reason,
-            raw=self._final.raw,
-            format_type=self.request.format_type,
-        )
+        return self.metrics, self._final
 
     def _note_gap(self, gaps_s: list[float]) -> None:
         now = self._clock.seconds()

@@ -75,7 +75,14 @@ class ResponseError(OllameterError):
 
 
 class ModelNotFound(ResponseError):
-    """The server does not have the model (404 whose text says so)."""
+    """The server does not have the model (404 whose text says so).
+
+    `near_names` are those of its models that resemble it, `models` the names of all it has; None
+    when it was not asked, or did not answer within a second.
+    """
+
+    near_names: tuple[str, ...] = ()
+    models: tuple[str, ...] | None = None
 
 
 class ServerBusy(ResponseError):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Operation = Literal["chat", "text_completion", "embeddings", "load"]
+Operation = Literal["chat", "text_completion", "embeddings", "load", "unload", "pull"]
 Outcome = Literal["completed", "error", "truncated", "abandoned", "cancelled"]
 Number = int | float
 

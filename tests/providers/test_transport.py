@@ -286,7 +286,7 @@ def test_the_environments_key_is_for_ollama_com() -> None:
         ({"max_connections": 0}, "max_connections: expected an integer of at least 1"),
         ({"max_line_bytes": True}, "max_line_bytes: expected an integer"),
         ({"base_url": "ftp://x"}, "base_url: its scheme"),
-        ({"ensure": "pull"}, "ensure: only None"),
+        ({"ensure": "yes"}, "ensure: expected"),
         ({"host_monitor": 3}, "host_monitor: expected True, False or a HostMonitor"),
     ],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from ollameter import InvalidResponse, ModelDetails, ModelInfo, RunningModel
-from ollameter.wire.availability import availability
+from ollameter.wire.availability import availability, near_names
 from ollameter.wire.models import (
     listed_models,
     model_details,
@@ -107,3 +108,36 @@ def test_a_name_without_a_tag_means_latest(model: str | None, there: bool) -> No
 def test_names_are_compared_as_ollama_resolves_them(model: str) -> None:
     """Its own registry and library go without saying, and capitals do not count."""
     assert availability(["llama3.2:latest"], model)
+
+
+HAS = ["llama3.2:latest", "qwen3:0.6b", "qwen3:4b", "smollm2:135m", "hf.co/x/Gemma-3-GGUF:Q4_K_M", "a"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "near"),
+    [
+        ("llama3", ("llama3.2:latest",)),
+        ("lama3.2", ("llama3.2:latest",)),
+        ("llama3.2:1b", ("llama3.2:latest",)),
+        ("qwen3", ("qwen3:0.6b", "qwen3:4b")),
+        ("qwen3:8b", ("qwen3:0.6b", "qwen3:4b")),
+        ("smollm", ("smollm2:135m",)),
+        ("smollm2:360m", ("smollm2:135m",)),
+        ("llama3.2", ()),
+        ("mistral", ()),
+        ("x" * 1000, ()),
+    ],
+)
+def test_near_names_are_those_one_may_have_meant(wanted: str, near: tuple[str, ...]) -> None:
+    """By the whole name or without its tag; not the model itself."""
+    assert near_names(wanted, HAS) == near
+
+
+def test_at_most_three_names_are_near_and_a_strange_server_costs_little() -> None:
+    """Of a million long names the first few hundred are looked at."""
+    assert len(near_names("m", [f"m:{i}" for i in range(10)])) == 3
+    names = ["m" * 5000] * 100_000
+    begun = time.perf_counter()
+    near_names("m" * 5000, names)
+
+    assert time.perf_counter() - begun < 1

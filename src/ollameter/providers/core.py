@@ -8,18 +8,24 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ollameter.call import Call, Clock, SystemClock, end_open_calls
-from ollameter.errors import InvalidRequest
+from ollameter.errors import InvalidRequest, ModelNotFound
 from ollameter.host.monitor import HostMonitor
 from ollameter.messages import Request
 from ollameter.metrics import PerformanceMetrics
-from ollameter.providers.exchange import AsyncExchange, Exchange, Sent
+from ollameter.providers.exchange import AsyncExchange, Exchange
 from ollameter.providers.fetch import fetch, fetch_async
 from ollameter.providers.glance import Glance
 from ollameter.providers.http import HttpSettings
 from ollameter.providers.http_sync import RequestsShell
 from ollameter.providers.model_view import ModelView
 from ollameter.providers.model_watch import ModelWatch, show_memory
+from ollameter.providers.opening import Sent
+from ollameter.providers.presence import Ensure, Presence
+from ollameter.providers.pulling import PullCall, for_pulling
+from ollameter.telemetry import names
 from ollameter.telemetry.spans import Telemetry
 from ollameter.wire.request import encode
 
@@ -28,6 +34,10 @@ if TYPE_CHECKING:
     import requests
 
     from ollameter.providers.http_async import AiohttpShell
+
+
+_SPANS = {"load": names.LOAD_MODEL, "unload": names.UNLOAD_MODEL, "pull": names.PULL_MODEL}
+_INFERRING = {"chat", "text_completion", "embeddings", "load"}
 
 
 class ServerCalls:
@@ -43,6 +53,7 @@ class ServerCalls:
         async_session: aiohttp.ClientSession | None = None,
         monitor: HostMonitor | None = None,
         watches_models: bool = True,
+        ensure: Ensure | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._model = model
@@ -60,6 +71,7 @@ class ServerCalls:
             Glance(settings, telemetry) if watches_models else None,
             None if monitor is None else partial(show_memory, monitor, settings.address),
         )
+        self._presence = Presence(settings, telemetry, ensure)
         self._open: weakref.WeakSet[Exchange | AsyncExchange] = weakref.WeakSet()
         self._last: PerformanceMetrics | None = None
         self._closed = False
@@ -95,16 +107,40 @@ class ServerCalls:
         if self._async_shell is not None:
             await self._async_shell.close()
 
+    def _complete(self, request: Request) -> Call:
+        """Make a call whose answer is wanted whole; it may have been closed by another thread."""
+        exchange = self._begin(request)
+        try:
+            exchange.open()
+            for _ in exchange.chunks:
+                pass
+        finally:
+            exchange.close()
+        return exchange.call
+
+    async def _complete_async(self, request: Request) -> Call:
+        """Do as `_complete` without blocking the event loop."""
+        exchange = self._begin_async(request)
+        try:
+            await exchange.open()
+            async for _ in exchange.chunks:
+                pass
+        finally:
+            await exchange.close()
+        return exchange.call
+
     def _begin(self, request: Request) -> Exchange:
         body = encode(request.body)
-        exchange = Exchange(self._start(request), body, self._shell, self._settings)
+        settings = self._settings_for(request)
+        exchange = Exchange(self._start(request), body, self._shell, settings, self._presence)
         self._open.add(exchange)
         return exchange
 
     def _begin_async(self, request: Request) -> AsyncExchange:
         body = encode(request.body)
+        settings = self._settings_for(request)
         shell = self._asynchronous()
-        exchange = AsyncExchange(self._start(request), body, shell, self._settings)
+        exchange = AsyncExchange(self._start(request), body, shell, settings, self._presence)
         self._open.add(exchange)
         return exchange
 
@@ -113,17 +149,24 @@ class ServerCalls:
         self._refuse_when_closed()
         address = self._settings.address
         host, port = address.connect_host, address.port
-        call = Call(
+        kind = PullCall if request.operation == "pull" else Call
+        infers = request.operation in _INFERRING
+        call = kind(
             request,
             host,
             port,
             clock=self._clock,
             window=None if self._monitor is None else self._monitor.start_window(host, port),
-            model_view=ModelView(self._models, request),
-            on_end=self._note,
+            model_view=ModelView(self._models, request) if infers else None,
+            on_end=self._note if infers else None,
             time_chunks=self._telemetry.instruments.times_chunks,
         )
-        call.observer = self._telemetry.start_call(request, host, port, call.start_ns)
+        span = _SPANS.get(request.operation)
+        call.observer = (
+            self._telemetry.start_call(request, host, port, call.start_ns)
+            if span is None
+            else self._telemetry.start_operation(span, host, port, call.start_ns)
+        )
         if call.observer.recording and not self._hooked:
             self._hooked = True
             # Registered only now: exit hooks run backwards, and the SDK has registered its own.
@@ -135,13 +178,27 @@ class ServerCalls:
         """Ask with GET, or with POST when there is a question; no operation: neither span nor trace."""
         sent = _sent(path, question)
         self._refuse_when_closed()
-        return fetch(self._shell, self._settings, self._observer(operation), sent)
+        try:
+            return fetch(self._shell, self._settings, self._observer(operation), sent)
+        except ModelNotFound as error:
+            self._presence.explain(self._shell, error, question["model"])
+            raise
 
     async def _ask_async(self, operation: str | None, path: str, question: Any = None) -> dict[str, Any]:
         sent = _sent(path, question)
         self._refuse_when_closed()
         shell, observer = self._asynchronous(), self._observer(operation)
-        return await fetch_async(shell, self._settings, observer, sent)
+        try:
+            return await fetch_async(shell, self._settings, observer, sent)
+        except ModelNotFound as error:
+            await self._presence.explain_async(shell, error, question["model"])
+            raise
+
+    def _settings_for(self, request: Request) -> HttpSettings:
+        if request.operation != "pull":
+            return self._settings
+        timeouts = for_pulling(self._settings.timeouts)
+        return msgspec.structs.replace(self._settings, timeouts=timeouts)
 
     def _observer(self, operation: str | None) -> Any:
         address = self._settings.address

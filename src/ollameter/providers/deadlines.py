@@ -53,18 +53,22 @@ class Guard:
     """The clock that `at` is measured by."""
 
     def __init__(self, timeouts: Timeouts) -> None:
-        self._timeouts = timeouts
-        self._idle_s = inf if timeouts.idle is None else timeouts.idle
+        self.limit(timeouts)
         self._cut: Callable[[], object] | None = None
         self.was_cut = False
-        self.ends_at = inf  # no deadline is later: set once a call has begun to try again
         self.phase: TimeoutPhase = "connect"
         self.at = inf
         self.passed = False
 
+    def limit(self, timeouts: Timeouts) -> None:
+        """Have these limits from the next wait on, whatever earlier attempts have left."""
+        self.timeouts = timeouts
+        self.ends_at = inf  # no deadline is later: set once a call has begun to try again
+        self._idle_s = inf if timeouts.idle is None else timeouts.idle
+
     def arm(self, phase: TimeoutPhase) -> None:
         """Start a wait: from now on the limit of `phase` runs."""
-        limit = getattr(self._timeouts, phase)
+        limit = getattr(self.timeouts, phase)
         self.phase = phase
         self.at = self.ends_at if limit is None else min(self.now() + limit, self.ends_at)
         self.notice()
@@ -109,7 +113,7 @@ class Guard:
 
     def error(self) -> Timeout:
         """Return the error that a passed deadline stands for."""
-        limit = getattr(self._timeouts, self.phase)
+        limit = getattr(self.timeouts, self.phase)
         return Timeout(_WAITED_FOR[self.phase].format(limit=limit), phase=self.phase)
 
     def notice(self) -> None:

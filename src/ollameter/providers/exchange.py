@@ -1,4 +1,4 @@
-"""One request on the wire, opened once, read once, ended once: the sync body and its async twin."""
+"""A call's request on the wire, opened once, read once, ended once: the sync body and its async twin."""
 
 from __future__ import annotations
 
@@ -6,126 +6,21 @@ from collections.abc import AsyncIterator, Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ollameter.call import Call
-from ollameter.errors import (
-    ConnectionFailed,
-    IncompleteResponse,
-    OllameterError,
-    ResponseError,
-    ServerBusy,
-    Timeout,
-)
-from ollameter.messages import Chunk
+from ollameter.errors import OllameterError
 from ollameter.providers.deadlines import Guard
-from ollameter.providers.http import HttpSettings, Retries
+from ollameter.providers.http import HttpSettings
 from ollameter.providers.http_sync import RequestsShell, SyncResponse
-from ollameter.wire.ollama import ChunkReader
-from ollameter.wire.responses import MAX_ERROR_BODY_BYTES, error_from_response
+from ollameter.providers.opening import BROKEN, Sent, accepted, accepted_async
+from ollameter.wire.readers import reader_of
+from ollameter.wire.reading import AnswerReader
 
 if TYPE_CHECKING:  # aiohttp is imported by the first async call
     from ollameter.providers.http_async import AiohttpShell, AsyncResponse, LoopGuard
-
-_BROKEN = (ConnectionFailed, IncompleteResponse, Timeout)
-_RETRIED = (ConnectionFailed, ServerBusy)
+    from ollameter.providers.presence import Presence
 
 
-class Sent(msgspec.Struct):
-    """What goes out, and how often it has been tried."""
-
-    method: str
-    path: str
-    body: bytes | None
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    attempts: int = 1
-
-
-def accepted(shell: RequestsShell, settings: HttpSettings, sent: Sent, guard: Guard) -> SyncResponse:
-    """Return an answer with status 200; raise what any other status stands for, after retries."""
-    retries = Retries(settings, guard.now())
-    while True:
-        try:
-            response = shell.open(sent.method, sent.path, sent.body, sent.headers, guard)
-            if response.status == 200:
-                return response
-            raise refusal(response)
-        except _RETRIED as error:
-            delay_s = retries.delay_s(error, guard.now())
-            if delay_s is None:
-                raise
-            refused = error
-        guard.ends_at = retries.ends_at
-        guard.pause(delay_s)
-        if guard.was_cut:
-            raise refused
-        sent.attempts += 1
-
-
-async def accepted_async(
-    shell: AiohttpShell, settings: HttpSettings, sent: Sent, guard: LoopGuard
-) -> AsyncResponse:
-    """Return an answer with status 200; raise what any other status stands for, after retries."""
-    retries = Retries(settings, guard.now())
-    while True:
-        try:
-            response = await shell.open(sent.method, sent.path, sent.body, sent.headers, guard)
-            if response.status == 200:
-                return response
-            raise await refusal_async(response)
-        except _RETRIED as error:
-            delay_s = retries.delay_s(error, guard.now())
-            if delay_s is None:
-                raise
-            refused = error
-        guard.ends_at = retries.ends_at
-        await guard.pause_async(delay_s)
-        if guard.was_cut:
-            raise refused
-        sent.attempts += 1
-
-
-def refusal(response: SyncResponse) -> ResponseError:
-    """Read the words that came with a status other than 200, as far as they can be had."""
-    body = bytearray()
-    try:
-        for data in response.pieces():
-            response.guard.heard()
-            body += data
-            if len(body) > MAX_ERROR_BODY_BYTES:
-                break
-    except _BROKEN:
-        pass  # the status says enough
-    response.leave(whole=len(body) <= MAX_ERROR_BODY_BYTES)
-    return _refused(response, bytes(body))
-
-
-async def refusal_async(response: AsyncResponse) -> ResponseError:
-    """Read the words that came with a status other than 200, as far as they can be had."""
-    body = bytearray()
-    try:
-        async for data in response.pieces():
-            response.guard.heard()
-            body += data
-            if len(body) > MAX_ERROR_BODY_BYTES:
-                break
-    except _BROKEN:
-        pass  # the status says enough
-    await response.leave(whole=len(body) <= MAX_ERROR_BODY_BYTES)
-    return _refused(response, bytes(body))
-
-
-def _refused(response: SyncResponse | AsyncResponse, body: bytes) -> ResponseError:
-    headers = response.headers
-    return error_from_response(
-        response.status,
-        body,
-        location=headers.get("Location"),
-        retry_after=headers.get("Retry-After"),
-    )
-
-
-def receive(call: Call, response: SyncResponse, reader: ChunkReader) -> Iterator[Chunk]:
+def receive(call: Call, response: SyncResponse, reader: AnswerReader[Any]) -> Iterator[Any]:
     """Yield an answer's chunks; whatever goes wrong ends the call before it is raised."""
     guard, feed, add = response.guard, reader.feed, call.add
     try:
@@ -140,7 +35,7 @@ def receive(call: Call, response: SyncResponse, reader: ChunkReader) -> Iterator
                         return
                 if guard.at == inf or reader.whole:
                     guard.heard()
-        except _BROKEN as error:
+        except BROKEN as error:
             broken = error
         for chunk in reader.finish(broken):
             call.add(chunk, reader.final)
@@ -153,7 +48,9 @@ def receive(call: Call, response: SyncResponse, reader: ChunkReader) -> Iterator
         response.leave(whole=reader.final is not None)
 
 
-async def receive_async(call: Call, response: AsyncResponse, reader: ChunkReader) -> AsyncIterator[Chunk]:
+async def receive_async(
+    call: Call, response: AsyncResponse, reader: AnswerReader[Any]
+) -> AsyncIterator[Any]:
     """Yield an answer's chunks; whatever goes wrong ends the call before it is raised."""
     guard, feed, add = response.guard, reader.feed, call.add
     try:
@@ -168,7 +65,7 @@ async def receive_async(call: Call, response: AsyncResponse, reader: ChunkReader
                         return
                 if guard.at == inf or reader.whole:
                     guard.heard()
-        except _BROKEN as error:
+        except BROKEN as error:
             broken = error
         for chunk in reader.finish(broken):
             call.add(chunk, reader.final)
@@ -184,13 +81,22 @@ async def receive_async(call: Call, response: AsyncResponse, reader: ChunkReader
 class Exchange:
     """A call on the sync side: `open`, read `chunks`, `close` (from any thread, as often as liked)."""
 
-    def __init__(self, call: Call, body: bytes, shell: RequestsShell, settings: HttpSettings) -> None:
+    def __init__(
+        self,
+        call: Call,
+        body: bytes,
+        shell: RequestsShell,
+        settings: HttpSettings,
+        presence: Presence,
+        guard: Guard | None = None,
+    ) -> None:
         self.call = call
+        self._presence = presence
         self._body = body
         self.chunks: Any = None
         self._shell = shell
         self._settings = settings
-        self._guard = Guard(settings.timeouts)
+        self._guard = guard or Guard(settings.timeouts)
         self._response: SyncResponse | None = None
 
     def open(self) -> None:
@@ -201,18 +107,20 @@ class Exchange:
         try:
             if call.ended or observer is None:
                 return
+            self._presence.require(self._shell, call.request, self._guard)
             observer.inject(sent.headers)
             with observer.attached():
-                response = accepted(self._shell, self._settings, sent, self._guard)
+                response = accepted(self._shell, self._settings, sent, self._guard, observer)
         except BaseException as error:
             self._guard.done()
             call.attempts = sent.attempts
             if call.fail(error) or not isinstance(error, OllameterError):
+                self._presence.explain(self._shell, error, call.request.model)
                 raise
             return
         call.attempts = sent.attempts
         self._response = response
-        self.chunks = receive(call, response, ChunkReader(call.request, self._settings.max_line_bytes))
+        self.chunks = receive(call, response, reader_of(call.request, self._settings.max_line_bytes))
         if call.ended:  # closed by another thread in the very moment the answer came
             self.close()
 
@@ -238,13 +146,22 @@ class Exchange:
 class AsyncExchange:
     """A call on the async side: `open`, read `chunks`, `close`; `close_soon` from any thread."""
 
-    def __init__(self, call: Call, body: bytes, shell: AiohttpShell, settings: HttpSettings) -> None:
+    def __init__(
+        self,
+        call: Call,
+        body: bytes,
+        shell: AiohttpShell,
+        settings: HttpSettings,
+        presence: Presence,
+        guard: LoopGuard | None = None,
+    ) -> None:
         self.call = call
+        self._presence = presence
         self._body = body
         self.chunks: Any = None
         self._shell = shell
         self._settings = settings
-        self._guard: LoopGuard | None = None
+        self._guard = guard
         self._response: AsyncResponse | None = None
 
     async def open(self) -> None:
@@ -252,24 +169,24 @@ class AsyncExchange:
         call, observer = self.call, self.call.observer
         sent = Sent("POST", call.request.path, self._body)
         self.chunks = _no_chunks()
-        self._guard = guard = self._shell.guard()
+        self._guard = guard = self._guard or self._shell.guard(self._settings.timeouts)
         try:
             if call.ended or observer is None:
                 return
+            await self._presence.require_async(self._shell, call.request, guard)
             observer.inject(sent.headers)
             with observer.attached():
-                response = await accepted_async(self._shell, self._settings, sent, guard)
+                response = await accepted_async(self._shell, self._settings, sent, guard, observer)
         except BaseException as error:
             guard.done()
             call.attempts = sent.attempts
             if call.fail(error) or not isinstance(error, OllameterError):
+                await self._presence.explain_async(self._shell, error, call.request.model)
                 raise
             return
         call.attempts = sent.attempts
         self._response = response
-        self.chunks = receive_async(
-            call, response, ChunkReader(call.request, self._settings.max_line_bytes)
-        )
+        self.chunks = receive_async(call, response, reader_of(call.request, self._settings.max_line_bytes))
         if call.ended:  # closed by another thread in the very moment the answer came
             await self.close()
 
@@ -299,6 +216,6 @@ class AsyncExchange:
             self._guard.disown()
 
 
-async def _no_chunks() -> AsyncIterator[Chunk]:
+async def _no_chunks() -> AsyncIterator[Any]:
     return
     yield

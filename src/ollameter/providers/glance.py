@@ -8,10 +8,10 @@ import msgspec
 
 from ollameter._version import __version__
 from ollameter.providers.deadlines import Guard, Timeouts
-from ollameter.providers.exchange import Sent
 from ollameter.providers.fetch import fetch
 from ollameter.providers.http import HttpSettings
 from ollameter.providers.http_sync import RequestsShell
+from ollameter.providers.opening import Sent
 from ollameter.telemetry.spans import Telemetry
 from ollameter.wire.models import RunningModel, running_models
 

@@ -103,7 +103,7 @@ class Retries:
         # Jitter, not a secret: callers that were refused together must not return together.
         delay = random.uniform(0, self._delay_s) if asked is None else asked  # noqa: S311
         self._left -= 1
-        self._delay_s *= 2
+        self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
         return None if delay > _LONGEST_DELAY_S or now + delay >= self.ends_at else delay
 
 

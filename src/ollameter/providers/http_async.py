@@ -79,6 +79,7 @@ class LoopGuard(Guard):
         self._cut = None
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None  # the same guard may wait again
 
     def cut_from_anywhere(self) -> None:
         """End the wait now, from any thread; a closed loop has nothing that waits."""
@@ -109,9 +110,9 @@ class AiohttpShell:
         weakref.finalize(self, _close_everywhere, self._sessions).atexit = False
         self._tls = _tls_context(settings) if settings.address.scheme == "https" else True
 
-    def guard(self) -> LoopGuard:
+    def guard(self, timeouts: Timeouts) -> LoopGuard:
         """Return a guard for one call in the running loop."""
-        return LoopGuard(self._settings.timeouts, asyncio.get_running_loop())
+        return LoopGuard(timeouts, asyncio.get_running_loop())
 
     async def open(
         self,
@@ -159,7 +160,7 @@ class AiohttpShell:
         session = self._given or (await self._kept()).session
         # A caller's own session does not tell when it is connected: its own limit sees to that.
         guard.arm("connect" if self._own else "first_byte")
-        connect_s = None if self._own else self._settings.timeouts.connect
+        connect_s = None if self._own else guard.timeouts.connect
         async with asyncio.timeout(None) as opening:
             guard.hold(partial(_expire, opening))
             return await session.request(
@@ -204,7 +205,7 @@ class AiohttpShell:
             return no_place_taken
         places = (await self._kept()).places
         try:
-            async with asyncio.timeout(self._settings.timeouts.first_byte):
+            async with asyncio.timeout(guard.timeouts.first_byte):
                 await places.acquire()
         except TimeoutError as error:
             guard.phase = "first_byte"

@@ -101,7 +101,7 @@ class RequestsShell:
     ) -> urllib3.BaseHTTPResponse:
         if not self._own:
             guard.phase = "first_byte"  # until the headers are in, only the socket's limits hold
-            raw = self._send_by_session(method, path, body, headers)
+            raw = self._send_by_session(method, path, body, headers, guard)
             guard.arm("first_byte")
             guard.hold(partial(_quietly, raw.shutdown))
             return raw
@@ -110,15 +110,20 @@ class RequestsShell:
         try:
             if body is not None and self._may_go_short():
                 return self._short_way(method, path).send(body, headers)
-            return self._send_by_session(method, path, body, headers)
+            return self._send_by_session(method, path, body, headers, guard)
         finally:
             sending.guard = None
 
     def _send_by_session(
-        self, method: str, path: str, body: bytes | None, headers: MutableMapping[str, str]
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: MutableMapping[str, str],
+        guard: Guard,
     ) -> urllib3.BaseHTTPResponse:
         """Send as requests does, with whatever the session adds or has been given."""
-        limits, session = self._settings.timeouts, self._session
+        limits, session = guard.timeouts, self._session
         request = requests.Request(
             method,
             self._settings.address.connect_url + path,
@@ -159,7 +164,7 @@ class RequestsShell:
         places = self._places
         if places is None:
             return no_place_taken
-        if not places.acquire(timeout=self._settings.timeouts.first_byte):
+        if not places.acquire(timeout=guard.timeouts.first_byte):
             guard.phase = "first_byte"
             raise guard.error()
         return places.release

@@ -11,10 +11,12 @@ from ollameter.errors import InvalidRequest
 from ollameter.host.monitor import HostMonitor
 from ollameter.providers.answers import Answers
 from ollameter.providers.base import LLMProvider
+from ollameter.providers.commands import Commands
 from ollameter.providers.deadlines import Timeouts
 from ollameter.providers.headers import OLLAMA_COM, request_headers
 from ollameter.providers.http import HttpSettings
 from ollameter.providers.models import Models
+from ollameter.providers.presence import Ensure
 from ollameter.providers.tools import ToolRuns
 from ollameter.telemetry.spans import Telemetry
 from ollameter.wire.address import parse_address
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import requests
 
 
-class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
+class OllamaProvider(ToolRuns, Answers, Models, Commands, LLMProvider):
     """Calls models on one Ollama server and says what each call cost.
 
     `base_url` is read like `OLLAMA_HOST`, which is its default. `model` is what a call uses that
@@ -39,7 +41,11 @@ class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
     - `max_connections`: None is no limit; further calls wait for a place
     - `session`, `async_session`: your own, left open by `close()`
     - `tracer_provider`, `meter_provider`, `logger_provider`: None is the global one
-    - `ensure`: None, the only value so far: a call finds out by itself whether its model is there
+    - `ensure`: None finds out by calling whether a model is there; "check" asks before the first
+      call of each model and raises `ModelNotFound` without sending the call; "pull" has the server
+      fetch one it lacks. What was found is remembered until the server says 404. The time this
+      takes is part of the call's `duration_s` (a pull may be most of it) and, for a stream, of
+      the time to its first chunk; it has no span of its own
     - `host_monitor`: True measures the machine during each call (`metrics.host`) and shows it in
       gauges, with the monitor that the whole process shares; False does neither; or one of your own
     - `watch_models`: True asks `/api/ps` now and then in the background, for `metrics.model_info`,
@@ -57,7 +63,7 @@ class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
         model: str | None = None,
         timeout: Timeouts | None = None,
         retries: int = 2,
-        ensure: None = None,
+        ensure: Ensure | None = None,
         headers: Mapping[str, str] | None = None,
         api_key: str | None = None,
         verify: bool | str = True,
@@ -84,8 +90,8 @@ class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
             if base_url is None
             else parse_address(base_url, "base_url")
         )
-        if ensure is not None:
-            raise InvalidRequest(f"ensure: only None is supported by this version, got {ensure!r:.80}")
+        if ensure not in (None, "check", "pull"):
+            raise InvalidRequest(f'ensure: expected "check", "pull" or None, got {ensure!r:.80}')
         settings = HttpSettings(
             address=address,
             timeouts=_checked_timeouts(timeout),
@@ -117,6 +123,7 @@ class OllamaProvider(ToolRuns, Answers, Models, LLMProvider):
             async_session=async_session,
             monitor=_monitor(host_monitor),
             watches_models=watch_models and address != OLLAMA_COM,
+            ensure=ensure,
             clock=clock,
         )
 

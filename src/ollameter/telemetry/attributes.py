@@ -56,6 +56,8 @@ def start_attributes(request: Request, address: str, port: int) -> Attributes:
         found[names.OLLAMA_REQUEST_KEEP_ALIVE] = _as_sent(body["keep_alive"])
     if body.get("think") is not None:
         found[names.OLLAMA_REQUEST_THINK] = _as_sent(body["think"])
+    if _is_integer(body.get("dimensions")):
+        found[names.EMBEDDINGS_DIMENSION_COUNT] = body["dimensions"]
     options = body.get("options")
     if isinstance(options, Mapping) and options:
         _add_options(found, options)

@@ -38,6 +38,7 @@ REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty"
 REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty"
 REQUEST_STOP_SEQUENCES = "gen_ai.request.stop_sequences"
 OUTPUT_TYPE = "gen_ai.output.type"
+EMBEDDINGS_DIMENSION_COUNT = "gen_ai.embeddings.dimension.count"
 OLLAMA_REQUEST_NUM_CTX = "ollama.request.num_ctx"
 OLLAMA_REQUEST_KEEP_ALIVE = "ollama.request.keep_alive"
 OLLAMA_REQUEST_THINK = "ollama.request.think"
@@ -67,6 +68,10 @@ HOST_MEMORY_PEAK = "ollameter.host.memory.usage.peak"
 HOST_OLLAMA_CPU = "ollameter.host.ollama.cpu.utilization"
 HOST_SAMPLES = "ollameter.host.samples"
 ERROR_TYPE = "error.type"
+
+# An event for each attempt after the first, on the span of the call.
+RETRY_EVENT = "ollameter.retry"
+RETRY_DELAY = "ollameter.retry.delay"
 
 # Content, opt-in.
 INPUT_MESSAGES = "gen_ai.input.messages"

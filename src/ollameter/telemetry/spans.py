@@ -151,6 +151,13 @@ class CallSpan:
         if self.carries:
             inject(headers, self.context, self._address)
 
+    def retried(self, error: OllameterError, delay_s: float) -> None:
+        """Add an event: a request is sent again, `delay_s` after it was refused with `error`."""
+        span: Any = self._span
+        if self.recording:
+            told = {names.ERROR_TYPE: error.error_type, names.RETRY_DELAY: float(delay_s)}
+            guarded("tell a retry", span.add_event, names.RETRY_EVENT, told)
+
     def end(
         self,
         metrics: PerformanceMetrics | None,

@@ -53,6 +53,21 @@ class GenerateFields(AnswerFields, total=False):
     images: Sequence[Any] | None
 
 
+class EmbedFields(TypedDict, total=False):
+    """What may be said of an embedding besides its input; all of it optional, None is not sent.
+
+    - `dimensions`: cut each vector to so many numbers, for models trained for that
+    - `truncate`: False makes an over-long input an error instead of cutting it
+    - `options`, `keep_alive`, `extra`: as for any answer
+    """
+
+    dimensions: int | None
+    truncate: bool | None
+    keep_alive: float | str | None
+    options: Mapping[str, Any] | None
+    extra: Mapping[str, Any] | None
+
+
 def _boolean(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidRequest(f"{name}: expected True or False, got {value!r:.80}")
@@ -85,7 +100,8 @@ def text(name: str, value: Any) -> str:
     return str.__str__(value)
 
 
-def _texts(name: str, value: Any) -> list[str]:
+def texts(name: str, value: Any) -> list[str]:
+    """Return a list of texts, each of which UTF-8 can carry; empty when there is none."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InvalidRequest(f"{name}: expected a list of texts, got {value!r:.80}")
     return [text(f"{name}[{i}]", item) for i, item in enumerate(value)]
@@ -138,7 +154,7 @@ OPTIONS: dict[str, Check] = {
         _number,
     ),
     **dict.fromkeys(("use_mmap", "use_mlock", "low_vram", "numa", "penalize_newline"), _boolean),
-    "stop": _texts,
+    "stop": texts,
 }  # fmt: skip
 
 PLAIN: dict[str, Check] = {

@@ -58,8 +58,19 @@ def generate_request(prompt: str, model: str, stream: bool, /, **given: Any) -> 
     return _request("text_completion", "/api/generate", model, stream, body, _GENERATE, given)
 
 
+def embed_request(texts: str | Sequence[str], model: str, **given: Any) -> Request:
+    """Validate an embedding; raises `InvalidRequest` naming the field."""
+    if texts == "":
+        raise InvalidRequest("input: empty; Ollama has no vector for it")
+    wired = texts if isinstance(texts, str) else fields.texts("input", texts)
+    if isinstance(wired, str):
+        fields.text("input", wired)
+    return _request("embeddings", "/api/embed", model, False, {"input": wired}, _EMBED, given)
+
+
 _CHAT = fields.ChatFields.__annotations__.keys()
 _GENERATE = fields.GenerateFields.__annotations__.keys()
+_EMBED = fields.EmbedFields.__annotations__.keys()
 
 
 def model_name(model: str | None, default: str | None) -> str:
@@ -132,7 +143,7 @@ def _merge_extra(body: dict[str, Any], extra: Any) -> None:
     for name, value in extra.items():
         if name == "options" and isinstance(value, Mapping):
             body["options"] = {**body.get("options", {}), **value}
-        elif name in {"model", "stream", "messages", "prompt"}:
+        elif name in {"model", "stream", "messages", "prompt", "input"}:
             raise InvalidRequest(f"extra[{name!r}]: pass it as an argument of its own")
         else:
             body[name] = value

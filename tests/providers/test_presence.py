@@ -1,0 +1,408 @@
+"""Whether a model is there: asked before a call when wanted, and named after it was not found."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+import requests
+
+import ollameter
+from ollameter import IncompleteResponse, ModelNotFound, OllamaProvider, ResponseError
+from ollameter.testing import Answer, CapturedTelemetry, FakeOllama, error_answer, error_line, json_answer
+from tests.providers.calls import MESSAGES, ask, both_sides, every_kind, run
+
+FAILED_PULL = Answer(lines=[{"status": "pulling manifest"}, error_line("file does not exist")])
+
+
+def paths(fake: FakeOllama) -> list[str]:
+    """Return what was asked, in order."""
+    return [request.path for request in fake.requests]
+
+
+def provider(fake: FakeOllama, captured: CapturedTelemetry, **settings: Any) -> OllamaProvider:
+    """Return an observed provider without retries."""
+    settings = {"model": "llama3.2", "retries": 0, "host_monitor": False, **settings}
+    return OllamaProvider(fake.base_url, **settings, **captured.providers)
+
+
+@both_sides
+@every_kind
+def test_a_model_is_asked_for_once(
+    side: str, kind: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """Before the first call of it; nothing of that is traced, and the calls are as ever."""
+    with provider(fake, captured, ensure="check") as llm:
+        texts = [run(llm, side, kind).text for _ in range(3)]
+
+    assert texts == ["Hello!"] * 3
+    assert [path for path in paths(fake) if path == "/api/tags"] == paths(fake)[:1] == ["/api/tags"]
+    assert "traceparent" not in fake.requests[0].headers
+    assert "traceparent" in fake.requests[1].headers
+    assert len(captured.spans) == 3
+
+
+@both_sides
+@pytest.mark.parametrize("method", ["load", "embed"])
+def test_loads_and_embeddings_ask_too(
+    side: str, method: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """An unload, a pull and a question do not."""
+    with provider(fake, captured, ensure="check", model="none") as llm:
+        with pytest.raises(ModelNotFound):
+            ask(llm, side, method, *(["x"] if method == "embed" else []))
+        assert paths(fake) == ["/api/tags"]
+        with pytest.raises(ModelNotFound):
+            ask(llm, side, "unload")
+
+    assert paths(fake) == ["/api/tags", "/api/generate", "/api/tags"]
+
+
+@both_sides
+@every_kind
+def test_a_model_that_is_not_there_is_not_called(
+    side: str, kind: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """The error is the one the server would have sent, and names near models; asked again each time."""
+    with provider(fake, captured, ensure="check") as llm:
+        ran = run(llm, side, kind, model="llama3.1")
+        again = run(llm, side, kind, model="llama3.1")
+
+    assert type(ran.error) is type(again.error) is ModelNotFound
+    assert str(ran.error) == "model 'llama3.1' not found; did you mean 'llama3.2'?"
+    assert (ran.error.near_names, ran.error.models) == (("llama3.2",), ("llama3.2",))
+    assert (ran.error.status_code, ran.error.error_type) == (404, "404")
+    assert ran.error.metrics is ran.metrics is not None
+    assert paths(fake) == ["/api/tags"] * 2
+    assert [span.attributes["error.type"] for span in captured.spans] == ["404"] * 2
+
+
+@both_sides
+def test_what_was_found_is_forgotten_when_the_server_says_so(
+    side: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """A 404 of a call: the next one asks again."""
+    with provider(fake, captured, ensure="check") as llm:
+        run(llm, side, "chat")
+        fake.models.remove("llama3.2")
+        gone = run(llm, side, "chat")
+        fake.models.append("llama3.2")
+        back = run(llm, side, "chat")
+
+    assert (type(gone.error), back.text) == (ModelNotFound, "Hello!")
+    assert paths(fake) == ["/api/tags", "/api/chat", "/api/chat", "/api/tags", "/api/tags", "/api/chat"]
+
+
+@both_sides
+def test_one_look_tells_of_every_model(side: str, captured: CapturedTelemetry) -> None:
+    """However it is written."""
+    with FakeOllama(models=["a:latest", "b:1b"]) as fake:
+        with provider(fake, captured, ensure="check") as llm:
+            for name in ("a", "a:latest", "b:1b"):
+                assert run(llm, side, "chat", model=name).error is None
+
+    assert paths(fake).count("/api/tags") == 1
+
+
+@both_sides
+@pytest.mark.parametrize("model", ["big:cloud", "big:120b-cloud"])
+def test_a_model_that_runs_elsewhere_is_not_looked_for(
+    side: str, model: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """No server lists it before its first use."""
+    fake.models.append(model)
+    with provider(fake, captured, ensure="check", model=model) as llm:
+        assert run(llm, side, "chat").error is None
+
+    assert paths(fake) == ["/api/chat"]
+
+
+@both_sides
+@pytest.mark.parametrize(
+    ("answer", "error_type"),
+    [
+        (error_answer(500, "broken"), "500"),
+        (json_answer({"models": 3}), "invalid_response"),
+        (Answer(cut="reset"), "connection_reset"),
+    ],
+)
+def test_a_server_that_cannot_be_asked_fails_the_call(
+    side: str, answer: Answer, error_type: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """Which is not sent."""
+    fake.script("/api/tags", answer)
+
+    with provider(fake, captured, ensure="check") as llm:
+        ran = run(llm, side, "stream")
+
+    assert (ran.error.error_type, paths(fake)) == (error_type, ["/api/tags"])
+    assert captured.span.attributes["error.type"] == error_type
+
+
+@both_sides
+def test_the_time_of_asking_is_part_of_the_call(
+    side: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """As the constructor's docstring says."""
+    fake.script("/api/tags", Answer(delay_s=0.3, body=b'{"models":[{"name":"llama3.2"}]}'))
+
+    with provider(fake, captured, ensure="check") as llm:
+        ran = run(llm, side, "stream")
+
+    assert ran.metrics is not None
+    assert ran.metrics.duration_s > 0.29
+    assert ran.metrics.time_to_first_chunk_s is not None
+    assert ran.metrics.time_to_first_chunk_s > 0.29
+    assert captured.span.end_ns - captured.span.start_ns > 0.29e9
+
+
+def test_closing_ends_the_asking(fake: FakeOllama, captured: CapturedTelemetry) -> None:
+    """The call is abandoned, and never sent."""
+    fake.script("/api/tags", Answer(delay_s=60))
+    llm = provider(fake, captured, ensure="check")
+    stream = llm.stream(MESSAGES)
+    reader = threading.Thread(target=lambda: list(stream))
+    reader.start()
+    assert fake.wait_for_requests(1)
+
+    stream.close()
+    reader.join(5)
+    llm.close()
+
+    assert not reader.is_alive()
+    assert (paths(fake), stream.metrics and stream.metrics.outcome) == (["/api/tags"], "abandoned")
+
+
+@both_sides
+@every_kind
+def test_a_model_that_is_not_there_is_pulled_once(
+    side: str, kind: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """Then it is called; the only span is the call's."""
+    with provider(fake, captured, ensure="pull", model="new") as llm:
+        texts = [run(llm, side, kind).text for _ in range(2)]
+
+    assert (texts, fake.models) == (["Hello!"] * 2, ["llama3.2", "new"])
+    assert paths(fake)[:2] == ["/api/tags", "/api/pull"]
+    assert len(paths(fake)) == 4
+    assert ["traceparent" in request.headers for request in fake.requests[:2]] == [False, False]
+    assert len(captured.spans) == 2
+    assert {span.status for span in captured.spans} == {"UNSET"}
+
+
+@both_sides
+def test_a_pull_that_fails_fails_the_call(side: str, fake: FakeOllama, captured: CapturedTelemetry) -> None:
+    """In the server's words; the next call tries again."""
+    fake.script("/api/pull", FAILED_PULL, Answer(lines=[{"status": "pulling manifest"}]))
+
+    with provider(fake, captured, ensure="pull", model="new") as llm:
+        ran, cut, last = [run(llm, side, "chat") for _ in range(3)]
+
+    assert (type(ran.error), str(ran.error)) == (ResponseError, "file does not exist")
+    assert ran.error.metrics.operation == "chat"
+    assert type(cut.error) is IncompleteResponse
+    assert last.text == "Hello!"
+    assert [span.attributes.get("error.type") for span in captured.spans] == [
+        "stream_error", "stream_truncated", None,
+    ]  # fmt: skip
+
+
+@both_sides
+def test_after_a_pull_the_calls_own_limits_hold_again(
+    side: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """The pull may be silent for longer than `idle`; the call may not, nor is it hurried."""
+    fake.script("/api/pull", Answer(lines=[{"status": "verifying"}, {"status": "success"}], gap_s=0.6))
+    fake.script("/api/chat", Answer(lines=[{"message": {"content": "x"}}], cut="hang"))
+    limits = ollameter.Timeouts(first_byte=1, idle=0.3)
+    begun = time.monotonic()
+
+    with provider(fake, captured, ensure="pull", model="new", timeout=limits) as llm:
+        ran = run(llm, side, "stream")
+    took_s = time.monotonic() - begun
+
+    assert (ran.error.error_type, ran.text) == ("idle_timeout", "x")
+    assert 0.85 < took_s < 1.8
+
+
+def test_closing_stops_the_pull(fake: FakeOllama, captured: CapturedTelemetry) -> None:
+    """The server sees its client leave."""
+    fake.script("/api/pull", Answer(lines=[{"status": "pulling manifest"}], cut="hang"))
+    llm = provider(fake, captured, ensure="pull", model="new")
+    stream = llm.stream(MESSAGES)
+    reader = threading.Thread(target=lambda: list(stream))
+    reader.start()
+    assert fake.wait_for_requests(2)
+
+    stream.close()
+    reader.join(5)
+    llm.close()
+
+    assert not reader.is_alive()
+    assert fake.wait_until_left()
+    assert stream.metrics is not None
+    assert stream.metrics.outcome == "abandoned"
+
+
+def test_cancelling_stops_the_pull(fake: FakeOllama, captured: CapturedTelemetry) -> None:
+    """Like any call."""
+    fake.script("/api/pull", Answer(lines=[{"status": "pulling manifest"}], cut="hang"))
+
+    async def cancelled(llm: OllamaProvider) -> None:
+        task = asyncio.create_task(llm.chat_async(MESSAGES))
+        assert await asyncio.to_thread(fake.wait_for_requests, 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with provider(fake, captured, ensure="pull", model="new") as llm:
+        asyncio.run(cancelled(llm))
+
+    assert fake.wait_until_left()
+    assert captured.span.attributes["ollameter.outcome"] == "cancelled"
+
+
+@both_sides
+@every_kind
+def test_a_model_that_was_not_found_has_near_names(
+    side: str, kind: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """On the error and in its text; the look-up is in no trace and not in the call's time."""
+    fake.script("/api/tags", Answer(delay_s=0.4, body=b'{"models":[{"name":"llama3.2:latest"}]}'))
+
+    with provider(fake, captured) as llm:
+        ran = run(llm, side, kind, model="lama3.2")
+
+    assert type(ran.error) is ModelNotFound
+    assert str(ran.error) == "model 'lama3.2' not found; did you mean 'llama3.2:latest'?"
+    assert (ran.error.near_names, ran.error.models) == (("llama3.2:latest",),) * 2
+    assert paths(fake)[1:] == ["/api/tags"]
+    assert "traceparent" not in fake.requests[1].headers
+    assert captured.span.status_description == "model 'lama3.2' not found"
+    assert ran.metrics is not None
+    assert ran.metrics.duration_s < 0.3
+
+
+@both_sides
+@pytest.mark.parametrize("method", ["show", "unload", "load", "embed"])
+def test_every_method_names_near_models(
+    side: str, method: str, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """Whatever was asked of the model."""
+    with provider(fake, captured, model="llama3") as llm, pytest.raises(ModelNotFound) as failed:
+        ask(llm, side, method, *(["x"] if method == "embed" else []))
+
+    assert "; did you mean 'llama3.2'?" in str(failed.value)
+    assert len(captured.spans) == 1
+
+
+@both_sides
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(delay_s=60),
+        Answer(body=b'{"models":', framing="close", cut="hang"),
+        Answer(header_drip_s=0.2, body=b"{}"),
+        Answer(piece_bytes=1, gap_s=0.2, body=b'{"models":[{"name":"llama3.2"}]}'),
+        error_answer(500, "broken"),
+        json_answer({"models": 3}),
+        Answer(body=b"<html>"),
+        Answer(cut="reset"),
+    ],
+)
+def test_the_error_is_never_hidden_nor_long_delayed(
+    side: str, answer: Answer, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """By a look-up that fails or hangs: a second, and the error is as the server sent it."""
+    fake.script("/api/tags", answer)
+
+    with provider(fake, captured) as llm:
+        begun = time.monotonic()
+        ran = run(llm, side, "chat", model="llama3")
+        took_s = time.monotonic() - begun
+
+    assert type(ran.error) is ModelNotFound
+    assert (str(ran.error), ran.error.near_names) == ("model 'llama3' not found", ())
+    assert ran.error.models is None
+    assert took_s < 1.5
+
+
+def test_a_look_up_through_ones_own_session_is_bounded_too(
+    fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """Where only the socket's own limit holds before the headers."""
+    fake.script("/api/tags", Answer(delay_s=60))
+
+    with requests.Session() as session, provider(fake, captured, session=session) as llm:
+        begun = time.monotonic()
+        ran = run(llm, "sync", "chat", model="llama3")
+
+    assert type(ran.error) is ModelNotFound
+    assert time.monotonic() - begun < 1.5
+
+
+def test_a_cancellation_during_the_look_up_passes(fake: FakeOllama, captured: CapturedTelemetry) -> None:
+    """It is the caller's own wish; the call had ended before."""
+    fake.script("/api/tags", Answer(delay_s=60))
+
+    async def cancelled(llm: OllamaProvider) -> None:
+        task = asyncio.create_task(llm.chat_async(MESSAGES, "llama3"))
+        assert await asyncio.to_thread(fake.wait_for_requests, 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with provider(fake, captured) as llm:
+        asyncio.run(cancelled(llm))
+
+    assert captured.span.attributes["error.type"] == "404"
+
+
+@both_sides
+def test_no_other_error_is_looked_into(side: str, fake: FakeOllama, captured: CapturedTelemetry) -> None:
+    """Nor a 404 that speaks of something else."""
+    fake.script("/api/chat", error_answer(500, "model runner has unexpectedly stopped"), Answer(status=404))
+
+    with provider(fake, captured) as llm:
+        run(llm, side, "chat")
+        run(llm, side, "chat")
+
+    assert paths(fake) == ["/api/chat"] * 2
+
+
+@both_sides
+def test_availability_names_near_models(side: str, fake: FakeOllama, captured: CapturedTelemetry) -> None:
+    """False with a reason; no span."""
+    with provider(fake, captured) as llm:
+        there = ask(llm, side, "is_available")
+        absent = ask(llm, side, "is_available", "llama3.1")
+
+    assert there == ollameter.Availability(
+        available=True, reason="the server has the model", model="llama3.2", models=("llama3.2",)
+    )
+    assert absent == ollameter.Availability(
+        available=False,
+        reason="the server answers, but has no model 'llama3.1'",
+        model="llama3.1",
+        near_names=("llama3.2",),
+        models=("llama3.2",),
+    )
+    assert captured.spans == []
+    assert "traceparent" not in fake.requests[0].headers
+
+
+@both_sides
+def test_an_absent_server_is_not_available(side: str, captured: CapturedTelemetry) -> None:
+    """Nothing is raised, and nothing is known of its models."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    with OllamaProvider(f"127.0.0.1:{port}", retries=0, **captured.providers) as llm:
+        found = ask(llm, side, "is_available", "m")
+
+    assert (bool(found), found.models, found.near_names) == (False, None, ())
+    assert "is Ollama running there" in found.reason
