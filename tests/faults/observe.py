@@ -141,7 +141,8 @@ class _Watched:
         self.spans, self.points = spans - self._before[0], points - self._before[1]
         span = self._captured.spans[-1]
         outcome, error_type = (span.attributes.get(name) for name in ("ollameter.outcome", "error.type"))
-        self.exported = (outcome, error_type, span.status, len(span.events))
+        recorded = [name for name, _ in span.events].count("exception")
+        self.exported = (outcome, error_type, span.status, recorded)
         self._server.recover()
 
     def _counted(self) -> tuple[int, int, float]:

@@ -279,6 +279,9 @@ class RawServer:
         with sock.makefile("rb") as incoming:
             try:
                 for request in read_requests(incoming, number):
+                    if request.method == "GET":  # which models there are, after one was not found
+                        connection.send(with_length(b'{"models":[]}'))
+                        continue
                     with self._changed:
                         self.served[number] += 1
                         self._changed.notify_all()
