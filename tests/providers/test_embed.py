@@ -78,6 +78,7 @@ def test_an_embedding_is_exported_like_any_call(
         "gen_ai.usage.input_tokens": 8,
         "ollama.request.duration": 0.014,
         "ollama.load.duration": 0.001,
+        "ollama.cold_start": False,
         "ollameter.outcome": "completed",
     }
     counts = {name: sum(p.count or 0 for p in m.points) for name, m in captured.metrics.items()}
