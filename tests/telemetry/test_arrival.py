@@ -118,3 +118,26 @@ def test_what_an_exporter_says_quietly_is_no_reason(
     with caplog.at_level(logging.DEBUG):
         assert arrival.attempt("traces", export) == "arrived"
     assert caplog.text == ""
+
+
+def test_what_fails_while_the_program_ends_is_told_once(
+    arrival: Arrival, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is cut off then reports a failure of its own, which is no news."""
+    arrival.over.set()
+    arrival.give_up(5.0)
+    arrival.attempt("metrics", failing("Shutdown in progress, aborting retry."))
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "telemetry did not arrive at http://collector within 5 s, the rest is given up"
+    ]
+
+
+def test_what_was_told_of_is_not_told_again_at_the_end(
+    arrival: Arrival, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The user knows already that nothing arrives."""
+    arrival.attempt("traces", failing())
+    arrival.give_up(5.0)
+
+    assert len(caplog.records) == 1

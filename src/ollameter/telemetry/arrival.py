@@ -94,7 +94,7 @@ class Arrival:
 
     def _note_failure(self, signal: str, why: str) -> None:
         with self._lock:
-            first = not self._missing
+            first = not (self._missing or self.over.is_set())
             self._missing.add(signal)
         if first:
             _log.warning("telemetry does not arrive at %s (%s): %s", self._endpoint, signal, reason(why))
