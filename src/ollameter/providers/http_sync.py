@@ -13,6 +13,7 @@ from typing import Any
 import requests
 import urllib3
 
+from ollameter.providers.chunked import can_read_chunks, read_chunks
 from ollameter.providers.connections import ShortWay, is_wrapped, new_session, no_auth, sending
 from ollameter.providers.deadlines import Guard
 from ollameter.providers.http import (
@@ -252,6 +253,8 @@ class SyncResponse:
 
     def _read(self) -> Iterator[bytes]:
         raw: Any = self._raw
+        if can_read_chunks(raw):
+            return read_chunks(raw, PIECE_BYTES)
         if raw.chunked:
             return iter(raw.stream(PIECE_BYTES, decode_content=True))
         # read1 hands out what has come; stream() would wait until a piece is full.
