@@ -37,12 +37,8 @@ class LineSplitter:
 
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self._max = max_line_bytes
-        self._tail: list[bytes] = []
+        self.tail: list[bytes] = []
         self._tail_bytes = 0
-
-    def is_whole_line(self, data: bytes) -> bool:
-        """Whether the next piece is one line by itself: then `feed` has nothing to do."""
-        return not self._tail and data.find(b"\n") == len(data) - 1 < self._max
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next piece; return the lines it completed, without their LF."""
@@ -50,19 +46,19 @@ class LineSplitter:
         *lines, rest = data.split(b"\n")
         if self._tail_bytes + len(data) > self._max:
             self._check_lengths(lines, rest)
-        if lines and self._tail:
-            lines[0] = b"".join((*self._tail, lines[0]))
-            self._tail.clear()
+        if lines and self.tail:
+            lines[0] = b"".join((*self.tail, lines[0]))
+            self.tail.clear()
             self._tail_bytes = 0
         if rest:
-            self._tail.append(rest)
+            self.tail.append(rest)
             self._tail_bytes += len(rest)
         return [line for line in lines if line and not line.isspace()]
 
     def rest(self) -> bytes:
         """Return what came after the last LF: a last line may lack its own."""
-        rest = b"".join(self._tail)
-        self._tail.clear()
+        rest = b"".join(self.tail)
+        self.tail.clear()
         self._tail_bytes = 0
         return b"" if rest.isspace() else rest
 

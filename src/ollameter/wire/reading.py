@@ -44,6 +44,8 @@ class AnswerReader(Generic[Item]):
         self.whole = whole
         self._decode = decode
         self._splitter = LineSplitter(max_line_bytes)
+        self._tail = self._splitter.tail
+        self._longest = max_line_bytes
         self._body = WholeBody(max_line_bytes)
 
     def feed(self, data: bytes) -> Iterable[Item]:
@@ -54,10 +56,15 @@ class AnswerReader(Generic[Item]):
         if self.whole:
             self._body.feed(data)
             return iter(())
-        # Nearly always exactly one line: servers write and flush them one by one.
-        if self._splitter.is_whole_line(data) and data.startswith(b"{"):
-            return (self._decode(self, data),)
-        return map(partial(self._decode, self), self._splitter.feed(data))
+        decode = self._decode
+        # Nearly always exactly one line: servers write and flush them one by one. It is taken for
+        # one without a look, for a second line would make it unreadable.
+        if data[-1:] == b"\n" and not self._tail and len(data) <= self._longest:
+            try:
+                return (decode(self, data),)
+            except InvalidResponse:
+                pass  # not one line, or really unreadable: then it will be again
+        return map(partial(decode, self), self._splitter.feed(data))
 
     def finish(self, broken: OllameterError | None = None) -> Iterator[Item]:
         """Take the end of the body: yield a last item that lacked its LF.
