@@ -82,6 +82,11 @@ class ServerCalls:
             telemetry.show_machine(monitor)
         _providers.add(self)
 
+    @property
+    def base_url(self) -> str:
+        """The URL that requests go to, without a final slash."""
+        return self._settings.address.connect_url
+
     def get_performance_metrics(self) -> PerformanceMetrics | None:
         """Return what the call that ended last in this provider has cost, however it ended.
 
