@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from typing import Any
 
 import pytest
 
 from ollameter import HostMonitor, OllamaProvider
 from ollameter.host import monitor as monitor_room
+from ollameter.host.gpu import GpuProbe
 from ollameter.host.readings import ProcessUse
 from ollameter.testing import CapturedTelemetry, FakeOllama
 from tests.host.staged import StagedProbe, staged_probes, until
+from tests.host.test_gpu import FakeNvml
 from tests.telemetry.programs import Sink, printed
 
 HI = [{"role": "user", "content": "hi"}]
@@ -189,6 +192,33 @@ def test_each_server_is_shown_whoever_watches_it(
 
         assert {point.value for point in points} == {1, 2, 3, 4}
         assert len(captured.metrics["process.memory.usage"].points) == 1
+
+
+def test_a_gpu_is_told_from_nvml_to_the_export(fake: FakeOllama, captured: CapturedTelemetry) -> None:
+    """By NVML's own structures: in the metrics of a call, in gauges, and in words."""
+    probes = staged_probes()
+    probes.gpu = GpuProbe(FakeNvml())
+    own = HostMonitor(interval_s=0.01, probes=lambda servers: probes)
+    with provider(fake, captured, host_monitor=own) as llm:
+        until(lambda: (snapshot := own.latest()) and snapshot.gpus)
+        with llm.stream(HI) as stream:
+            begin_s = time.monotonic()
+            until(lambda: time.monotonic() - begin_s > 1.5)
+            for _ in stream:
+                pass
+        shown = {name: captured.metrics[name].points[0].value for name in gauges(captured) if "hw" in name}
+
+    assert stream.metrics is not None
+    assert stream.metrics.host is not None
+    (gpu,) = stream.metrics.host.gpus
+    assert (gpu.name, gpu.utilization_mean, gpu.throttle_reasons) == (
+        "NVIDIA L4", 0.75, ("power_cap", "hw_thermal"),
+    )  # fmt: skip
+    assert shown == {
+        "hw.gpu.utilization": 0.75, "hw.gpu.memory.usage": 6_000, "hw.gpu.memory.limit": 24_000,
+        "hw.gpu.memory.utilization": 0.25, "hw.power": 61.5, "hw.temperature": 64,
+    }  # fmt: skip
+    assert "the GPU was slowed down: NVIDIA L4 (hw_thermal) at up to 64 °C" in stream.metrics.explain()
 
 
 def test_ten_thousand_providers_leave_nothing_behind(
