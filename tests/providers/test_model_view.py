@@ -90,7 +90,9 @@ def test_a_look_in_the_middle_of_loading_proves_a_cold_start(watch: ModelWatch, 
     view = ModelView(watch, request())
     clock.now_s += 2.0
     look(watch)
-    clock.now_s += 3.0
+    clock.now_s += 2.5
+    look(watch, running())
+    clock.now_s += 0.5
 
     assert view.describe(final(load_s=4.0, total_s=5.0)).cold_start is True
 
@@ -115,6 +117,17 @@ def test_a_look_during_a_cold_call_tells_how_it_was_loaded(watch: ModelWatch, cl
     assert views[0].describe(final(load_s=4.0, total_s=5.0)).model_info == IN_FORCE
     # The server's own 4.8 s may have begun 0.2 s after the call: loading ended between 4.4 and 4.6.
     assert views[1].describe(final(load_s=4.4, total_s=4.8)).model_info == STAYS
+
+
+def test_a_look_after_the_load_holds_for_the_next_call(watch: ModelWatch, clock: Clock) -> None:
+    """Though the call that loaded was still going on."""
+    view = ModelView(watch, request())
+    clock.now_s += 4.5
+    look(watch, running())
+    clock.now_s += 0.5
+    view.describe(final(load_s=4.0, total_s=5.0))
+
+    assert call(watch, clock).model_info == IN_FORCE
 
 
 def test_what_was_seen_before_a_load_is_not_in_force_after_it(watch: ModelWatch, clock: Clock) -> None:

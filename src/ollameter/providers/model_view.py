@@ -8,7 +8,7 @@ from ollameter.call import Seen
 from ollameter.messages import Final, Request
 from ollameter.metrics import NS_PER_S, ModelFacts, PerformanceMetrics, ServerTimings
 from ollameter.providers.advice import NEARLY_FULL
-from ollameter.providers.model_watch import FRESH_S, IN_USE_S, Known, ModelWatch
+from ollameter.providers.model_watch import FRESH_S, IN_USE_S, Known, Look, ModelWatch
 from ollameter.wire.loading import LOADED_WITHIN_NS, changed, cold_start, reload_options
 from ollameter.wire.prompts import fell, prompt_truncated, turn_of
 
@@ -19,17 +19,22 @@ _NOTHING = Seen()
 class ModelView:
     """One call's view of its model; implements `ollameter.call.ModelView`."""
 
-    __slots__ = ("_before", "_is_remarkable", "_known", "_reloading", "_request", "_started_s", "_watch")
+    __slots__ = (
+        "_before", "_is_remarkable", "_known", "_reloading", "_request", "_watch",
+        "lacked", "name", "started_s",
+    )  # fmt: skip
 
     def __init__(self, watch: ModelWatch, request: Request) -> None:
         self._watch = watch
         self._request = request
         self._known = watch.known(request.model)
         self._before = watch.latest
-        self._started_s = watch.clock()
+        self.name = self._known.name
+        self.started_s = watch.clock()
+        self.lacked: Look | None = None
         self._is_remarkable = False
         self._reloading: list[str] = []
-        watch.call_began(self, self._known.name, self._started_s)
+        watch.call_began(self)
 
     def describe(self, final: Final | None) -> Seen:
         """Return what is known at the call's end; everything is None without a `final`."""
@@ -57,11 +62,11 @@ class ModelView:
 
     def _describe(self, known: Known, timings: ServerTimings, now_s: float) -> Seen:
         load, count = timings.load_duration, timings.prompt_eval_count
-        facts = self._facts(known, timings, now_s)
         is_cold: bool | None = False
         if load is None or load >= LOADED_WITHIN_NS:
             is_cold = None if load is None else cold_start(load, self._was_listed(load))
-            known.may_have_loaded_s = now_s
+            known.may_have_loaded_s = max(known.may_have_loaded_s, _loaded_by_s(timings, now_s))
+        facts = self._facts(known, now_s)
         self._compare_options(known, load)
         length = None if facts is None else facts.context_length
         is_cut = self._was_cut(known, count, length)
@@ -71,28 +76,24 @@ class ModelView:
             self._is_remarkable = (count or 0) + (timings.eval_count or 0) >= NEARLY_FULL * length
         return Seen(facts, is_cold, is_cut)
 
-    def _facts(self, known: Known, timings: ServerTimings, now_s: float) -> ModelFacts | None:
+    def _facts(self, known: Known, now_s: float) -> ModelFacts | None:
         """Return what is known of the model, of how it is loaded only what holds for this call."""
-        latest, load, total = self._watch.latest, timings.load_duration, timings.total_duration
-        if latest is not None and load is not None and latest.asked_s >= self._started_s - FRESH_S:
-            # Since when the model has been loaded as it was for this call, at the latest.
-            loaded_s = known.may_have_loaded_s
-            if load >= LOADED_WITHIN_NS:
-                loaded_s = now_s if total is None else now_s - (total - load) / NS_PER_S
-            if latest.asked_s >= loaded_s and known.name in latest.loaded:
-                return latest.loaded[known.name]
+        latest = self._watch.latest
+        if latest is not None and self.name in latest.loaded:
+            at_s = latest.asked_s
+            if at_s >= known.may_have_loaded_s and at_s >= self.started_s - FRESH_S:
+                return latest.loaded[self.name]
         return known.facts if now_s - known.facts_at_s <= IN_USE_S else None
 
     def _was_listed(self, load: int) -> bool | None:
-        """Return whether the model was in memory before the call, or still not while it waited."""
-        started_s, latest, name = self._started_s, self._watch.latest, self._known.name
+        """Return whether the model was in memory before the call; False if it still was not within it."""
+        started_s, lacked, before = self.started_s, self.lacked, self._before
         loaded_s = started_s + load / NS_PER_S
-        if latest is not None and started_s <= latest.asked_s <= latest.answered_s <= loaded_s:
-            return name in latest.loaded
-        before = self._before
+        if lacked is not None and lacked.answered_s <= loaded_s:
+            return False
         if before is None or started_s - before.asked_s > FRESH_S:
             return None
-        return name in before.loaded
+        return self.name in before.loaded
 
     def _compare_options(self, known: Known, load: int | None) -> None:
         """Take note of options that made the server load the model again."""
@@ -113,3 +114,9 @@ class ModelView:
             if not is_cut and before is not None and fell(before, turn, body):
                 return True
         return is_cut
+
+
+def _loaded_by_s(timings: ServerTimings, now_s: float) -> float:
+    """Return when the model of a call that ends now had certainly been loaded."""
+    load, total = timings.load_duration, timings.total_duration
+    return now_s if load is None or total is None else now_s - (total - load) / NS_PER_S

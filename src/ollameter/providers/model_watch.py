@@ -53,6 +53,14 @@ class Glance(Protocol):
         """Leave what is being asked to the parent of this process."""
 
 
+class OpenCall(Protocol):
+    """A call that has begun and not ended; `lacked` is the first look in it that missed its model."""
+
+    name: str
+    started_s: float
+    lacked: Look | None
+
+
 class Known:
     """What is known of one model by name, of what the server says and of the calls to it."""
 
@@ -92,7 +100,7 @@ class ModelWatch:
         self._glance = glance
         self._on_look = on_look
         self._known: dict[str, Known] = {}
-        self._open: dict[object, str] = {}
+        self._open: set[OpenCall] = set()
         self._used_s = self.clock()
         self._is_proven = False
         self._is_hurried = False
@@ -101,12 +109,12 @@ class ModelWatch:
         if glance is not None:
             self._look_by(self._used_s + FIRST_LOOK_S)
 
-    def call_began(self, call: object, name: str, now_s: float) -> None:
+    def call_began(self, call: OpenCall) -> None:
         """Take note of a call that has begun; one that lasts is looked at."""
+        self._open.add(call)
         if self._glance is None:
             return
-        self._used_s = now_s
-        self._open[call] = name
+        self._used_s = now_s = call.started_s
         latest = self.latest
         if not self._is_proven:
             # Whoever has never answered is left alone until a call has lasted a while.
@@ -114,7 +122,7 @@ class ModelWatch:
                 self.due_s = max(now_s + _LONG_CALL_S, self._not_before_s)
             else:
                 self._look_by(now_s + _LONG_CALL_S)
-        elif self.due_s == inf or latest is None or name not in latest.loaded:
+        elif self.due_s == inf or latest is None or call.name not in latest.loaded:
             self._look_by(now_s + _SOON_S)
 
     def close(self) -> None:
@@ -147,10 +155,13 @@ class ModelWatch:
     def saw_running(self, models: Sequence[RunningModel], asked_s: float) -> None:
         """Take note of what the server had in memory, whoever asked."""
         in_force = {resolved(model.name): facts_in_force(model) for model in models}
-        self.latest = Look(asked_s, self.clock(), in_force)
+        self.latest = look = Look(asked_s, self.clock(), in_force)
         self._is_proven, self._failures, self._not_before_s = True, 0, -inf
         for model in models:
             self._learn(model, asked_s)
+        for call in list(self._open):
+            if call.lacked is None and call.name not in in_force and call.started_s <= asked_s:
+                call.lacked = look
         if self._on_look is not None:
             self._on_look(models)
 
@@ -170,9 +181,9 @@ class ModelWatch:
             found = self._known[model] = self._known.setdefault(name, Known(name))
         return found
 
-    def call_ended(self, call: object, now_s: float, *, completed: bool, is_unclear: bool) -> None:
+    def call_ended(self, call: OpenCall, now_s: float, *, completed: bool, is_unclear: bool) -> None:
         """Take note of a call's end; one that left something unclear is followed by a look."""
-        self._open.pop(call, None)
+        self._open.discard(call)
         if not completed or self._glance is None:
             return
         self._used_s = now_s
@@ -195,8 +206,8 @@ class ModelWatch:
 
     def _is_awaited(self) -> bool:
         """Return whether some call goes on whose model was not in memory yet."""
-        latest, called = self.latest, list(self._open.values())
-        return latest is not None and any(name not in latest.loaded for name in called)
+        latest, calls = self.latest, list(self._open)
+        return latest is not None and any(call.name not in latest.loaded for call in calls)
 
     def _pause_s(self, error: Exception) -> float:
         """Return how long to leave the server alone: longer and longer when it is there."""
