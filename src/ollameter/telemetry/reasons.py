@@ -18,12 +18,13 @@ _HINTS = {
     "Socket closed": "if the port speaks TLS the endpoint begins with https://",
     "No connection adapters": "the endpoint begins with http:// or https://",
 }
+_USER_INFORMATION = re.compile(r"[^\s/]+@")  # of an endpoint: exporters quote it, password and all
 
 
 def reason(report: str) -> str:
     """Return what an exporter's report says went wrong, without its boilerplate, perhaps with a hint."""
     said = _RETRYING.fullmatch(report)
     text = report if said is None else ": ".join(filter(None, said.group("error", "details")))
-    first = (text.splitlines() or [""])[0]
+    first = _USER_INFORMATION.sub("", (text.splitlines() or [""])[0])
     hint = next((hint for mark, hint in _HINTS.items() if mark in text), None)
     return first[:_LONGEST] + (f" ({hint})" if hint else "")
