@@ -13,7 +13,7 @@ import pytest
 
 from ollameter import Message, OllamaProvider, ToolCall
 from ollameter.testing import FakeOllama
-from ollameter.wire.fields import OPTIONS, ChatFields, GenerateFields
+from ollameter.wire.fields import OPTIONS, ChatFields, EmbedFields, GenerateFields
 
 PNG = b"\x89PNG\r\n\x1a\nrest"
 ENCODED = base64.b64encode(PNG).decode()
@@ -70,6 +70,10 @@ GENERATE: list[tuple[str, Any, Any]] = [
     ("context", [1, 2, 3], ...),
     ("raw", True, ...),
     ("images", [PNG, bytearray(PNG), memoryview(PNG), ENCODED], [ENCODED] * 4),
+]
+EMBED: list[tuple[str, Any, Any]] = [
+    ("dimensions", 256, ...),
+    *((name, given, wired) for name, given, wired in BOTH if name in {"keep_alive", "truncate", "extra"}),
 ]
 MODEL_OPTIONS: dict[str, Any] = {
     "num_ctx": 4096, "num_batch": 512, "num_gpu": -1, "main_gpu": 0, "use_mmap": False, "num_thread": 2,
@@ -173,12 +177,26 @@ def test_a_field_of_a_generation_is_sent(
 
 
 @both_sides
-@pytest.mark.parametrize("method", ["chat", "stream", "generate", "stream_generate"])
+@pytest.mark.parametrize("asked", ["one", ["one", "two"]])
+@pytest.mark.parametrize(("field", "given", "wired"), EMBED)
+def test_a_field_of_an_embedding_is_sent(
+    field: str, given: Any, wired: Any, asked: Any, side: str, llm: OllamaProvider, server: FakeOllama
+) -> None:
+    """It, and nothing that was not said; never streamed."""
+    body = sent(llm, server, side, "embed", asked, **{field: given})
+
+    assert body == {
+        "model": "llama3.2", "input": asked, "stream": False, **expected(field, given, wired),
+    }  # fmt: skip
+
+
+@both_sides
+@pytest.mark.parametrize("method", ["chat", "stream", "generate", "stream_generate", "embed"])
 def test_every_option_is_sent_by_its_name(
     method: str, side: str, llm: OllamaProvider, server: FakeOllama
 ) -> None:
     """Those that reload the model and those that do not, and one that came through `extra`."""
-    asked: Any = "why" if "generate" in method else MESSAGES
+    asked: Any = MESSAGES if method in {"chat", "stream"} else "why"
     fields = {"options": MODEL_OPTIONS, "extra": {"options": {"brand_new": True}}}
     body = sent(llm, server, side, method, asked, **fields)
 
@@ -224,6 +242,7 @@ def test_the_tables_leave_no_field_out() -> None:
     """What the methods take is what is tested here."""
     assert {field for field, *_ in CHAT} | {"options"} == {*ChatFields.__annotations__}
     assert {field for field, *_ in GENERATE} | {"options"} == {*GenerateFields.__annotations__}
+    assert {field for field, *_ in EMBED} | {"options"} == {*EmbedFields.__annotations__}
     retired = {"mirostat", "mirostat_tau", "mirostat_eta", "tfs_z", "use_mlock", "low_vram", "numa",
                "penalize_newline"}  # fmt: skip
     assert {*MODEL_OPTIONS} == {*OPTIONS} - retired

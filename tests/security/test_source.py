@@ -24,7 +24,7 @@ MODULES = {
     "codeop",
     "yaml",
 }
-CALLS = {"eval", "exec", "compile", "__import__", "system", "popen", "literal_eval", "execfile"}
+CALLS = {"eval", "exec", "compile", "__import__", "literal_eval", "execfile"}
 
 
 def dangers(tree: ast.AST) -> Iterator[str]:
@@ -41,7 +41,7 @@ def dangers(tree: ast.AST) -> Iterator[str]:
 def _dangers_of_call(call: ast.Call) -> Iterator[str]:
     owner = call.func.value.id if _is_dotted(call.func) else ""  # type: ignore[attr-defined]  # just seen
     name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-    if name in CALLS and owner != "re":
+    if (name in CALLS and owner != "re") or (owner == "os" and name in {"system", "popen"}):
         yield name
     for keyword in call.keywords:
         if keyword.arg == "shell" and getattr(keyword.value, "value", None) is not False:

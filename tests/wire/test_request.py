@@ -232,6 +232,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tools": {}}, "tools: expected a list"),
     ({"tools": [3]}, r"tools\[0\]: expected a dict or a function, got 3"),
     ({"extra": 3}, "extra: expected a mapping"),
+    ({"extra": {"input": "x"}}, r"extra\['input'\]: pass it"),
     ({"extra": {"model": "x"}}, r"extra\['model'\]: pass it"),
     ({"extra": {"x": object()}}, "cannot be written as JSON"),
     ({"temperature": 1}, r"temperature: is an option: pass options=\{'temperature': …\}"),
