@@ -54,6 +54,16 @@ def test_a_request_is_kept_as_it_came(fake: FakeOllama) -> None:
     assert before <= request.received_at <= time.perf_counter()
 
 
+def test_what_a_provider_asks_by_itself_is_kept_apart(fake: FakeOllama) -> None:
+    """Told by its `User-Agent`: a slow test sees the same requests as a fast one."""
+    agents = ("ollameter/1.0 (background)", "ollameter/1.0")
+    for agent in agents:
+        requests.get(fake.base_url + "/api/ps", headers={"User-Agent": agent}, timeout=5)
+
+    assert [request.headers["user-agent"] for request in fake.background_requests] == [agents[0]]
+    assert [request.headers["user-agent"] for request in fake.requests] == [agents[1]]
+
+
 def test_repeated_headers_are_joined_and_no_body_is_no_json(fake: FakeOllama) -> None:
     """As HTTP has it."""
     ask(fake, b"GET / HTTP/1.1\r\nVia: a\r\nvia: b\r\nConnection: close\r\n\r\n")

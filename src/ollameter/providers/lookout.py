@@ -11,6 +11,7 @@ from math import inf
 from typing import Protocol
 
 _log = logging.getLogger("ollameter.models")
+_REST_S = 0.05  # between looks: a thousand providers get stale facts, not a busy thread
 
 
 class Watch(Protocol):
@@ -58,6 +59,7 @@ class Lookout:
             while (watch := self._next_due()) is not None:
                 watch.look()
                 del watch  # while the thread waits it must not keep a provider alive
+                time.sleep(_REST_S)
         except BaseException as error:  # the thread's last frame: there is nobody to raise to
             _log.warning("looking after models stopped; the next call starts it again: %r", error)
             with self._changed:
@@ -73,7 +75,7 @@ class Lookout:
                     continue
                 due = [watch for watch in list(self._watches) if watch.due_s <= now_s]
                 if due:
-                    return due[0]
+                    return min(due, key=lambda watch: watch.due_s)
             self._thread = None
             return None
 
