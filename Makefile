@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench soak stack clean
+.PHONY: help demo test check fix bench soak stack audit clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ soak: $(STAMP) ## Make 200,000 good and bad calls and a million made-up inputs, 
 
 stack: $(STAMP) ## Build the real servers that tests/stack uses (about half an hour, once)
 	$(BIN)/python tests/stack/install.py compose-schema ollama collector prometheus jaeger ollama-legacy
+
+audit: ## Ask the advisory database about every pinned version; not being able to is a failure
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 clean: ## Remove what was made here; the cached servers stay
 	rm -rf $(VENV) dist build .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

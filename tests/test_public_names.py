@@ -18,10 +18,11 @@ ERRORS = [
     ollameter.ServerBusy("m", status_code=503),
     ollameter.IncompleteResponse("m"),
     ollameter.InvalidResponse("m"),
+    ollameter.TooManyRounds("m"),
 ]
 TYPES = [
     "ollameter.errors.InvalidRequest", "dns", "idle_timeout", "418", "404", "503", "stream_truncated",
-    "invalid_response",
+    "invalid_response", "ollameter.errors.TooManyRounds",
 ]  # fmt: skip
 
 

@@ -38,6 +38,7 @@ def test_headers_are_bounded(what: str, kind: str, side: str) -> None:
 
     assert type(ran.error) is InvalidResponse
     assert len(str(ran.error)) < 500
+    assert "\n" not in str(ran.error)
 
 
 @both_sides

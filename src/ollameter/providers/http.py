@@ -132,7 +132,8 @@ def our_error(error: BaseException, server: Address, names: Mapping[str, Any]) -
 
 
 def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """Return what a library says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 _TEXTS = {
