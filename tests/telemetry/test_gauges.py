@@ -234,6 +234,18 @@ def test_gauges_keep_no_monitor_alive(captured: CapturedTelemetry) -> None:
     assert len(gauges._registered[captured.meter_provider]._refs) == 1
 
 
+def test_a_forked_child_has_a_lock_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child's side of a fork, without one: whoever held the old lock is not there."""
+    held = threading.Lock()
+    held.acquire()
+    monkeypatch.setattr(gauges, "_lock", held)
+
+    gauges._free_lock()
+
+    assert gauges._lock is not held
+    assert not gauges._lock.locked()
+
+
 def test_a_meter_provider_that_is_gone_is_forgotten() -> None:
     """Tests make hundreds of them."""
     provider, monitor = MeterProvider(shutdown_on_exit=False), HostMonitor()
