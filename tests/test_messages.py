@@ -99,3 +99,10 @@ def test_an_answer_that_does_not_fit_is_not_lost(wanted: Any) -> None:
         _ = answer.parsed
     assert (caught.value.partial_text, caught.value.metrics) == ('{"x": ', answer.metrics)
     assert answer.text == '{"x": '
+
+
+@pytest.mark.parametrize("wanted", [Any, list[Any]])
+def test_an_answer_that_is_nested_without_end_does_not_fit(wanted: Any) -> None:
+    """Small models do that; the error is ours."""
+    with pytest.raises(InvalidResponse, match="does not fit"):
+        _ = reply("[" * 100_000, format_type=wanted).parsed

@@ -149,7 +149,7 @@ class Reply(_ReadOnly, tuple[str, PerformanceMetrics]):
             return None
         try:
             return _parse(self.text, self._format_type)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             failure = InvalidResponse(f"the answer does not fit the requested format: {error}")
             failure.metrics, failure.partial_text = self.metrics, self.text
             raise failure from error
