@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from ollameter.testing import CapturedTelemetry, FakeOllama
+from tests.behaviour import embedded, llm, server  # noqa: F401  # fixtures, used by their names
 from tests.stack.fixtures import (  # noqa: F401  # fixtures, used by their names
     back_end_prefixes,
     collector_prefix,
     compose_schema,
     jaeger_prefix,
+    legacy_ollama,
     ollama_legacy_prefix,
     ollama_prefix,
     prometheus_prefix,
@@ -21,8 +23,8 @@ from tests.stack.fixtures import (  # noqa: F401  # fixtures, used by their name
 @pytest.fixture
 def fake() -> Iterator[FakeOllama]:
     """A fake server, closed after the test."""
-    with FakeOllama() as server:
-        yield server
+    with FakeOllama() as ollama:
+        yield ollama
 
 
 @pytest.fixture

@@ -96,3 +96,12 @@ def stack(back_end_prefixes: Prefixes, tmp_path_factory: pytest.TempPathFactory)
     """One running back end for all tests; use a service name of your own, and leave it running."""
     with running_stack(back_end_prefixes, tmp_path_factory.mktemp("stack")) as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def legacy_ollama(
+    ollama_legacy_prefix: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RealOllama]:
+    """One running Ollama with inference inside the Go process; leave its model in place."""
+    with RealOllama(ollama_legacy_prefix, folder=tmp_path_factory.mktemp("legacy")) as server:
+        yield server
