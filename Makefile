@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench soak stack audit clean
+.PHONY: help demo test check fix bench bench-quick soak stack audit clean
 
 help: ## Say what can be made
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,8 +39,11 @@ fix: $(STAMP) ## Repair what can be repaired without a thought
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## Measure what a call costs on this machine
+bench: $(STAMP) ## Measure what calls cost on this machine, against other clients (ten minutes)
 	$(BIN)/python -m benchmarks
+
+bench-quick: $(STAMP) ## Fail when a call, a chunk or the import has become grossly dearer (half a minute)
+	$(BIN)/python -m benchmarks --quick
 
 soak: $(STAMP) ## Make 200,000 good and bad calls and a million made-up inputs, and see what is left over
 	$(BIN)/python -W error -m tests.soak
