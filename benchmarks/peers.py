@@ -12,14 +12,14 @@ from tests.stack.cache import cache_folder
 _HERE = Path(__file__).parent
 _LIST = _HERE / "peers.txt"
 _PINS = _HERE.parent / "constraints.txt"
+_SHARED = ("opentelemetry", "requests", "urllib3")  # of the same versions in both environments
 
 
 def peers_python() -> Path:
-    """Return the interpreter that has the peers; raises `CalledProcessError` when they cannot be had.
-
-    What both environments have (requests, the SDK) is of the same versions there.
-    """
-    digest = hashlib.sha256(_LIST.read_bytes() + _PINS.read_bytes()).hexdigest()[:12]
+    """Return the interpreter that has the peers; raises `CalledProcessError` without them."""
+    pins = [pin for pin in _PINS.read_text(encoding="utf-8").splitlines() if pin.startswith(_SHARED)]
+    wanted = _LIST.read_text(encoding="utf-8") + "\n".join(pins)
+    digest = hashlib.sha256(wanted.encode()).hexdigest()[:12]
     folder = cache_folder() / "bench" / f"peers-{sys.version_info.major}{sys.version_info.minor}-{digest}"
     python = folder / "bin" / "python"
     done = folder / "installed"
