@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -14,12 +15,9 @@ from ollameter import OllamaProvider, OllameterError, Stream
 from ollameter.host.monitor import HostMonitor
 from ollameter.host.readings import ModelMemory
 from ollameter.host.sampling import Probes
-from ollameter.messages import Message, Request
-from ollameter.metrics import ModelFacts, PerformanceMetrics
 from ollameter.telemetry import gauges
-from ollameter.telemetry.spans import Telemetry
 from ollameter.testing import FakeOllama, ManualClock
-from ollameter.testing.answers import Answer, chat_lines, error_answer
+from ollameter.testing.answers import Answer, chat_lines, error_answer, generate_lines, json_answer
 from tests.dashboards.backdated import BackdatedMetrics
 from tests.host.staged import Holder, until
 
@@ -48,18 +46,40 @@ class Application:
         }
         self.clock = ManualClock(unix_ns=began_at_s * _NS)
         self._fake = fake
-        self._telemetry = Telemetry(**providers)
-        self._llm = OllamaProvider(fake.base_url, host_monitor=False, clock=self.clock, **providers)
+        self._llm = OllamaProvider(
+            fake.base_url, host_monitor=False, watch_models=False, clock=self.clock, **providers
+        )
         self._open: list[Stream] = []
         self._machine = _Machine(machine)
         gauges.register(self._metrics.meter_provider, self._machine.monitor)
 
-    def streams(self, model: str, *gaps_s: float, tried_before: int = 0, **numbers: Any) -> None:
-        """Chat with the fake server; its chunks come after these gaps, the last is the done line."""
+    def chats(
+        self, model: str, *gaps_s: float, context_length: int, tried_before: int = 0, **numbers: Any
+    ) -> None:
+        """Chat with the fake server; chunks come after these gaps, the last is the done line."""
+        self._sees(_loaded(model, context_length))
+        self._answer("/api/chat", chat_lines(*_words(gaps_s), model=model, **numbers), tried_before)
+        self._read(self._llm.stream(ASKED, model), gaps_s)
+
+    def generates(
+        self, model: str, *gaps_s: float, is_cold: bool, tried_before: int = 0, **numbers: Any
+    ) -> None:
+        """Generate likewise, with a model that is not in memory yet, or is."""
+        self._sees(*([] if is_cold else [_loaded(model, 0)]))
+        self._answer("/api/generate", generate_lines(*_words(gaps_s), model=model, **numbers), tried_before)
+        self._read(self._llm.stream_generate("Why is the sky blue?", model), gaps_s)
+
+    def _answer(self, path: str, lines: list[dict[str, Any]], tried_before: int) -> None:
         refused = [error_answer(503, "server busy", Retry_After="0")] * tried_before
-        lines = chat_lines(*["word "] * (len(gaps_s) - 1), model=model, **numbers)
-        self._fake.script("/api/chat", *refused, Answer(lines=lines))
-        stream = self._llm.stream(ASKED, model)
+        self._fake.script(path, *refused, Answer(lines=lines))
+
+    def _sees(self, *loaded: dict[str, Any]) -> None:
+        """Look at what is in memory, without a span, as the provider does by itself at times."""
+        self._fake.script("/api/ps", json_answer({"models": list(loaded)}))
+        with suppress_instrumentation():
+            self._llm.running()
+
+    def _read(self, stream: Stream, gaps_s: Sequence[float]) -> None:
         with stream:
             for gap_s in gaps_s:
                 self.clock.advance(gap_s)
@@ -81,26 +101,6 @@ class Application:
         """Begin a call that goes on until the application is closed."""
         self._open.append(self._llm.stream(ASKED, model))
 
-    def generates(
-        self,
-        model: str,
-        *,
-        gaps_s: tuple[float, ...] = (),
-        context_length: int | None = None,
-        **measured: Any,
-    ) -> None:
-        """Record a generation that was measured so: what no fake server can be made to say at once."""
-        request = Request(
-            operation="text_completion", path="/api/generate", model=model, stream=True, body={}
-        )
-        call = self._telemetry.start_call(request, "127.0.0.1", _PORT, self.clock.unix_ns())
-        self.clock.advance(measured["duration_s"])
-        metrics = PerformanceMetrics(
-            operation="text_completion", model=model, started_at=datetime.now(UTC), streaming=True,
-            outcome="completed", model_info=ModelFacts(context_length=context_length), **measured,
-        )  # fmt: skip
-        call.end(metrics, None, lambda: Message(role="assistant", content="word"), gaps_s)
-
     def reports(self, *models: ModelMemory) -> None:
         """Say which models the server has loaded."""
         self._machine.loads(*models)
@@ -115,6 +115,14 @@ class Application:
         self._machine.close()
         self._tracers.shutdown()
         self._metrics.close()
+
+
+def _words(gaps_s: Sequence[float]) -> list[str]:
+    return ["word "] * (len(gaps_s) - 1)
+
+
+def _loaded(model: str, context_length: int) -> dict[str, Any]:
+    return {"name": model, "model": model, "size": 1, "size_vram": 0, "context_length": context_length}
 
 
 class _Machine:
