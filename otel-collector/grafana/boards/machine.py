@@ -113,6 +113,7 @@ _GRAPHICS = (
         no_value=_NO_GPU,
         queries=(ask(average(GPU, *_EACH_GPU), _ON),),
         width=8,
+        height=6,
     ),
     Panel(
         title="GPU memory",
@@ -124,6 +125,7 @@ _GRAPHICS = (
             ask(average(GPU_LIMIT, *_EACH_GPU), f"size {_ON}"),
         ),
         width=8,
+        height=6,
     ),
     Panel(
         title="GPU memory in use",
@@ -134,6 +136,7 @@ _GRAPHICS = (
         no_value=_NO_GPU,
         queries=(ask(average(GPU_SHARE, *_EACH_GPU), _ON),),
         width=8,
+        height=6,
     ),
     Panel(
         title="GPU power",
@@ -141,6 +144,7 @@ _GRAPHICS = (
         unit=WATTS,
         no_value=_NO_GPU,
         queries=(ask(average(POWER, *_EACH_GPU), _ON),),
+        height=6,
     ),
     Panel(
         title="GPU temperature",
@@ -148,6 +152,7 @@ _GRAPHICS = (
         unit=CELSIUS,
         no_value=_NO_GPU,
         queries=(ask(average(TEMPERATURE, *_EACH_GPU), _ON),),
+        height=6,
     ),
 )
 

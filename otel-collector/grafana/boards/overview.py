@@ -128,7 +128,7 @@ _BY_MODEL = Panel(
         ask(mean_of_range(SPEED, MODEL), "Decode speed", TOKENS_PER_SECOND),
     ),
     width=24,
-    height=7,
+    height=6,
 )
 
 OVERVIEW = Board(

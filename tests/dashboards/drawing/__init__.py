@@ -1,0 +1,1 @@
+"""Dashboards drawn without Grafana: from their JSON, by asking Prometheus what it says."""
