@@ -10,6 +10,8 @@ from tests.stack.fixtures import (  # noqa: F401  # fixtures, used by their name
     back_end_prefixes,
     collector_prefix,
     compose_schema,
+    fragile,
+    fragile_servers,
     jaeger_prefix,
     legacy_ollama,
     ollama_legacy_prefix,

@@ -43,7 +43,7 @@ def run(script: str, *arguments: str, **settings: str) -> str:
     """Run a program to its end and return what it printed; it must end well."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), *arguments],
-        capture_output=True, text=True, timeout=120, check=False, env=environment(settings),
+        capture_output=True, text=True, timeout=60, check=False, env=environment(settings),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

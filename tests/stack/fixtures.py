@@ -105,3 +105,21 @@ def legacy_ollama(
     """One running Ollama with inference inside the Go process; leave its model in place."""
     with RealOllama(ollama_legacy_prefix, folder=tmp_path_factory.mktemp("legacy")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def fragile_servers(
+    back_end_prefixes: Prefixes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A second back end, whose Jaeger keeps spans on disk."""
+    folder = tmp_path_factory.mktemp("fragile")
+    with running_stack(back_end_prefixes, folder, storage="badger") as servers:
+        yield servers
+
+
+@pytest.fixture
+def fragile(fragile_servers: Stack) -> Stack:
+    """A back end whose servers a test may kill; all of them run when it begins."""
+    for server in (fragile_servers.prometheus, fragile_servers.jaeger, fragile_servers.collector):
+        server.start()
+    return fragile_servers

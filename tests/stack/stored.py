@@ -59,6 +59,11 @@ def trace(jaeger_url: str, trace_id: str) -> list[Span]:
     return _spans(answer)
 
 
+def stored_ids(jaeger_url: str, trace_id: str) -> set[str]:
+    """Return the ids of a trace's spans that have arrived."""
+    return {span.span_id for span in trace(jaeger_url, trace_id)}
+
+
 def traces(jaeger_url: str, service: str, limit: int = 20) -> dict[str, list[Span]]:
     """Return a service's traces of the last hour by their ids."""
     now = time.time()
