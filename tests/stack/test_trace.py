@@ -82,8 +82,9 @@ def example(stack: Stack, ollama_url: str, model: str, **settings: str) -> list[
 def spans(stack: Stack, real_ollama: RealOllama) -> Iterator[Mapping[str, Span]]:
     """The spans of one call by their names; there are no two of a name."""
     api = f"{real_ollama.base_url}/api"
-    briefly = {"model": MODEL, "from": real_ollama.model, "parameters": {"num_predict": 8}, "stream": False}
-    fetch_json(f"{api}/create", briefly)  # the example sets no limit, and the small model likes to talk
+    limits = {"num_predict": 8, "temperature": 0}
+    brief = {"model": MODEL, "from": real_ollama.model, "parameters": limits, "stream": False}
+    fetch_json(f"{api}/create", brief)  # the example sets no limit, and the small model likes to talk
     yield {span.name: span for span in example(stack, real_ollama.base_url, MODEL)}
     fetch_json(f"{api}/delete", {"model": MODEL}, method="DELETE")
 
