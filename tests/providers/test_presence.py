@@ -215,18 +215,37 @@ def test_a_pull_that_fails_fails_the_call(side: str, fake: FakeOllama, captured:
 def test_after_a_pull_the_calls_own_limits_hold_again(
     side: str, fake: FakeOllama, captured: CapturedTelemetry
 ) -> None:
-    """The pull may be silent for longer than `idle`; the call may not, nor is it hurried."""
-    fake.script("/api/pull", Answer(lines=[{"status": "verifying"}, {"status": "success"}], gap_s=0.6))
-    fake.script("/api/chat", Answer(lines=[{"message": {"content": "x"}}], cut="hang"))
+    """The pull may be silent for longer than `idle`; the call may not, nor is it hurried by retries."""
+    fake.script("/api/tags", error_answer(503, "busy", Retry_After="0"))
+    steps = [{"status": "verifying"}, {"status": "writing manifest"}, {"status": "success"}]
+    fake.script("/api/pull", Answer(lines=steps, gap_s=0.6))
+    lines = [{"message": {"content": text}} for text in ("x", "y")]
+    fake.script("/api/chat", Answer(lines=lines, delay_s=0.5, cut="hang"))
     limits = ollameter.Timeouts(first_byte=1, idle=0.3)
-    begun = time.monotonic()
 
-    with provider(fake, captured, ensure="pull", model="new", timeout=limits) as llm:
+    with provider(fake, captured, ensure="pull", model="new", timeout=limits, retries=1) as llm:
         ran = run(llm, side, "stream")
-    took_s = time.monotonic() - begun
 
-    assert (ran.error.error_type, ran.text) == ("idle_timeout", "x")
-    assert 0.85 < took_s < 1.8
+    assert (ran.error.error_type, ran.text, ran.error.attempts) == ("idle_timeout", "xy", 1)
+    assert ran.metrics is not None
+    assert ran.metrics.time_to_first_chunk_s is not None
+    assert ran.metrics.time_to_first_chunk_s > 1.65
+    assert ran.metrics.duration_s - ran.metrics.time_to_first_chunk_s < 0.8
+
+
+@both_sides
+@pytest.mark.parametrize("ensure", ["check", "pull", None])
+def test_asking_takes_no_place_from_the_call(
+    side: str, ensure: Any, fake: FakeOllama, captured: CapturedTelemetry
+) -> None:
+    """With a single connection everything goes one after the other."""
+    with provider(fake, captured, ensure=ensure, max_connections=1) as llm:
+        absent = run(llm, side, "chat", model="llama3.1")
+        there = run(llm, side, "chat")
+
+    assert there.text == "Hello!"
+    assert (absent.error is None) == (ensure == "pull")
+    assert ensure == "pull" or absent.error.near_names == ("llama3.2",)
 
 
 def test_closing_stops_the_pull(fake: FakeOllama, captured: CapturedTelemetry) -> None:
