@@ -19,7 +19,8 @@ class Timeouts(msgspec.Struct, frozen=True):
     - `connect`: name look-up, TCP and TLS
     - `first_byte`: request written to first byte of the body; this covers queueing, loading the
       model and reading the prompt, and for answers that are not streamed the decoding as well
-    - `idle`: one complete line to the next, or one received byte to the next in a whole answer
+    - `idle`: one complete line to the next, or one received byte to the next in a whole answer;
+      between two steps of a pull `first_byte` is the limit instead
     """
 
     connect: float | None = 5
