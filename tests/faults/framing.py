@@ -72,7 +72,8 @@ def _drips(connection: Connection, asked: Asked) -> None:
         connection.send(asked.lines[0][1:])
         connection.drip(asked.good[len(asked.lines[0]) :], 0.005)
     else:
-        connection.drip(asked.good[1:], 0.001)
+        connection.drip(asked.good[1:40], 0.001)
+        connection.send(asked.good[40:])
 
 
 PART = CUT_OFF.saying("Hello")

@@ -62,6 +62,7 @@ def _observe(fault: Fault, side: str, kind: str) -> Observed:
             model="m",
             timeout=fault.limits,
             host_monitor=False,
+            watch_models=False,
             trust_env=False,
             **fault.settings,
             **captured.providers,

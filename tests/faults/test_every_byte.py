@@ -52,7 +52,8 @@ def test_an_answer_cut_off_after_any_byte_ends_its_call_once(
     with RawServer() as server:
         server.serve = cut = _Cut(answer, how)
         llm = OllamaProvider(
-            server.base_url, model="m", timeout=PATIENT, host_monitor=False, trust_env=False,
+            server.base_url, model="m", timeout=PATIENT, host_monitor=False, watch_models=False,
+            trust_env=False,
             **captured.providers,
         )  # fmt: skip
         rans = _sync(llm, kind, count) if side == "sync" else asyncio.run(_async(llm, kind, count))
