@@ -1,13 +1,9 @@
-"""Sessions, proxies, TLS, keys and limits work alike on both sides."""
+"""Sessions, keys and limits work alike on both sides, and so does what goes through a proxy."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,87 +18,6 @@ from tests.providers.calls import MESSAGES, Ran, both_sides, run, run_async
 
 TLS = Path(__file__).parent / "tls"
 SLOW = Answer(lines=chat_lines("Hel", "lo"), cut_after_lines=1, cut="hang")
-
-
-class _Secure(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = whole_chat("secret").body or b""
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-
-class _SecureServer(ThreadingHTTPServer):
-    def handle_error(self, *_: object) -> None:
-        """Print nothing: clients that do not trust it hang up."""
-
-
-@pytest.fixture(scope="module")
-def secure_url() -> Iterator[str]:
-    """A server with a certificate nobody knows."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
-    with _SecureServer(("127.0.0.1", 0), _Secure) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"https://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@both_sides
-def test_a_server_nobody_vouches_for_is_not_talked_to(side: str, secure_url: str) -> None:
-    """By default, on both sides."""
-    with OllamaProvider(secure_url, model="m") as llm:
-        ran = run(llm, side, "chat")
-
-    assert (type(ran.error), ran.error.error_type) == (ollameter.ConnectionFailed, "tls")
-
-
-@both_sides
-@pytest.mark.parametrize("how", ["a bundle", "the environment", "no check", "a client certificate"])
-def test_trust_is_given_as_in_requests(
-    how: str, side: str, secure_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A path, `REQUESTS_CA_BUNDLE`, or `verify=False`."""
-    bundle = str(TLS / "cert.pem")
-    settings: dict[str, Any] = {"verify": bundle}
-    if how == "the environment":
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-        settings = {}
-    if how == "no check":
-        settings = {"verify": False}
-    if how == "a client certificate":
-        settings["cert"] = (bundle, str(TLS / "key.pem"))
-
-    with pytest.warns() if how == "no check" and side == "sync" else _nothing_expected():
-        with OllamaProvider(secure_url, model="m", **settings) as llm:
-            ran = run(llm, side, "chat")
-
-    assert (ran.text, ran.error) == ("secret", None)
-
-
-class _nothing_expected:  # noqa: N801  # stands beside pytest.warns
-    def __enter__(self) -> None:
-        """Expect nothing."""
-
-    def __exit__(self, *_: object) -> None:
-        """Check nothing: warnings are errors anyway."""
-
-
-@both_sides
-def test_a_handshake_that_stalls_is_a_connect_timeout(side: str) -> None:
-    """The server accepts and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        with OllamaProvider(url, model="m", timeout=Timeouts(connect=0.3)) as llm:
-            ran = run(llm, side, "chat")
-
-    assert (type(ran.error), ran.error.phase) == (ollameter.Timeout, "connect")
 
 
 @both_sides

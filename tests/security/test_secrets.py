@@ -73,7 +73,7 @@ def test_a_tunnel_that_is_refused_says_so_without_the_password(
     ran = ran_through(proxy, "https://model.example", side, captured, caplog)
 
     assert fake.requests[0].headers["proxy-authorization"] == f"Basic {BASIC}"
-    assert (type(ran.error), "407" in str(ran.error)) == (ConnectionFailed, True)
+    assert (type(ran.error), ran.error.status_code) == (ResponseError, 407)
     seen = shown(ran.error, captured, caplog)
     assert (SECRET in seen, BASIC in seen) == (False, False)
 

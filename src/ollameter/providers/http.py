@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import inf
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ from ollameter.errors import (
     InvalidRequest,
     InvalidResponse,
     OllameterError,
+    ResponseError,
     ServerBusy,
 )
 from ollameter.providers.deadlines import Timeouts
@@ -61,11 +64,56 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
             proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
         return _usable_proxy(proxy) if proxy else None
 
+    def where(self, proxy: str | None) -> str:
+        """Say where requests go, and through which proxy; without its password."""
+        server = f"{self.address.connect_host}:{self.address.port}"
+        if proxy is None:
+            return server
+        return f"{server} through the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
+
     def trusted_authorities(self) -> bool | str:
         """Return False for none, True for the usual ones, or the path of a bundle."""
-        if self.verify is True and self.trust_env:
-            return next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), True)
-        return self.verify
+        variable = self._trusting_variable()
+        return self.verify if variable is None else os.environ[variable]
+
+    def check_files(self) -> None:
+        """Raise `InvalidRequest` for a bundle or a client's certificate that cannot be used."""
+        if self.address.scheme != "https":
+            return
+        trusted, context = self.trusted_authorities(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if isinstance(trusted, str):
+            with _refused_as(self._trusting_variable() or "verify"):
+                load_authorities(context, trusted)
+        if self.cert is not None:
+            with _refused_as("cert"):
+                load_client(context, self.cert)
+
+    def _trusting_variable(self) -> str | None:
+        if self.verify is not True or not self.trust_env:
+            return None
+        return next((name for name in _CA_VARIABLES if os.environ.get(name)), None)
+
+
+def load_authorities(context: ssl.SSLContext, path: str) -> None:
+    """Have a context trust a bundle: a file, or a folder of certificates."""
+    if os.path.isdir(path):
+        context.load_verify_locations(capath=path)
+    else:
+        context.load_verify_locations(cafile=path)
+
+
+def load_client(context: ssl.SSLContext, cert: str | tuple[str, str]) -> None:
+    """Have a context show a certificate: one file, or the certificate's and its key's."""
+    files = (cert,) if isinstance(cert, str) else cert
+    context.load_cert_chain(*files)
+
+
+@contextmanager
+def _refused_as(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # SSLError is one
+        raise InvalidRequest(f"{name}: a file cannot be read as what it should be: {error}") from error
 
 
 def _usable_proxy(proxy: str) -> str:
@@ -120,10 +168,14 @@ def causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def our_error(error: BaseException, server: Address, names: Mapping[str, Any]) -> OllameterError:
+def no_tunnel(where: str, status: int, words: str) -> ResponseError:
+    """Return the error for a proxy that will not connect to the server."""
+    return ResponseError(f"no way to {where}: it answers {status} {words}".rstrip(), status)
+
+
+def our_error(error: BaseException, where: str, names: Mapping[str, Any]) -> OllameterError:
     """Map a library's error to ours by the first known cause; `names` says what means what."""
     found = causes(error)
-    where = f"{server.connect_host}:{server.port}"
     for kind, text in _TEXTS.items():
         if any(isinstance(cause, names[kind]) for cause in found):
             ours: OllameterError = _ERRORS[kind](text.format(where=where, error=_words(found[-1])))

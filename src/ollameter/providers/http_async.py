@@ -25,7 +25,10 @@ from ollameter.providers.http import (
     DRAIN_S,
     HttpSettings,
     causes,
+    load_authorities,
+    load_client,
     no_place_taken,
+    no_tunnel,
     our_error,
 )
 
@@ -107,6 +110,7 @@ class AiohttpShell:
         self._given = session
         self._sessions: dict[asyncio.AbstractEventLoop, _LoopSession] = {}
         self._proxy_url = settings.proxy_for_server()
+        self._where_to = settings.where(self._proxy_url)
         weakref.finalize(self, _close_everywhere, self._sessions).atexit = False
         self._tls = _tls_context(settings) if settings.address.scheme == "https" else True
 
@@ -219,14 +223,14 @@ class AiohttpShell:
             return guard.error()
         if isinstance(error, aiohttp.ClientHttpProxyError):
             error.request_info = error.request_info._replace(headers=CIMultiDictProxy(CIMultiDict()))
-            error = OSError(f"Tunnel connection failed: {error.status} {error.message}")
+            return no_tunnel(self._where_to, error.status, error.message)
         # aiohttp has one class for a body that is garbage, cut off or reset: its words tell.
         words = " ".join(str(cause) for cause in causes(error))
         if _UNFINISHED in words and ConnectionResetError.__name__ not in words:
             return IncompleteResponse("the answer ended before its announced end: it is cut off")
         if _UNFINISHED in words:
             error = ConnectionResetError(words)
-        return our_error(error, self._settings.address, names)
+        return our_error(error, self._where_to, names)
 
 
 class AsyncResponse:
@@ -402,15 +406,7 @@ def _tls_context(settings: HttpSettings) -> ssl.SSLContext | bool:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif isinstance(trusted, str):
-        _load_authorities(context, trusted)
+        load_authorities(context, trusted)
     if settings.cert is not None:
-        files = (settings.cert,) if isinstance(settings.cert, str) else settings.cert
-        context.load_cert_chain(*files)
+        load_client(context, settings.cert)
     return context
-
-
-def _load_authorities(context: ssl.SSLContext, path: str) -> None:
-    try:
-        context.load_verify_locations(cafile=path)
-    except IsADirectoryError:
-        context.load_verify_locations(capath=path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -23,11 +24,13 @@ from ollameter.providers.http import (
     HttpSettings,
     causes,
     no_place_taken,
+    no_tunnel,
     our_error,
 )
 
 _LIBRARY_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError,
                    http.client.HTTPException)  # fmt: skip
+_NO_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3}) ?(.*)")
 _READING_ERRORS = (*_LIBRARY_ERRORS, ValueError)  # for a chunk size below 0
 _GARBAGE = (http.client.BadStatusLine, http.client.LineTooLong, urllib3.exceptions.DecodeError,
             urllib3.exceptions.InvalidChunkLength, http.client.UnknownProtocol)  # fmt: skip
@@ -58,6 +61,7 @@ class RequestsShell:
         self._session = new_session(settings) if session is None else session
         proxy = settings.proxy_for_server()
         self._proxies = {} if proxy is None else {settings.address.scheme: proxy}
+        self._where_to = settings.where(proxy)
         self._trusted = settings.trusted_authorities()
         self._ways: dict[str, ShortWay] = {}
         limit = settings.max_connections
@@ -176,7 +180,10 @@ class RequestsShell:
         if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
             guard.phase = _phase_of(error, guard)
             return guard.error()
-        return our_error(error, self._settings.address, names)
+        for cause in causes(error):
+            if refused := _NO_TUNNEL.fullmatch(str(cause)):
+                return no_tunnel(self._where_to, int(refused[1]), refused[2])
+        return our_error(error, self._where_to, names)
 
 
 class SyncResponse:

@@ -106,6 +106,7 @@ class OllamaProvider(ToolRuns, Answers, Models, Commands, LLMProvider):
             else _at_least("max_connections", max_connections, 1),
             max_line_bytes=_at_least("max_line_bytes", max_line_bytes, 1),
         )
+        settings.check_files()
         telemetry = Telemetry(
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
