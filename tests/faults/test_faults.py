@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from tests.faults.catalogue import FAULTS
@@ -10,6 +12,11 @@ from tests.faults.observe import observed
 from tests.faults.table import PATH, document
 
 CALLS = [(name, side, kind) for name, fault in FAULTS.items() for side in SIDES for kind in fault.kinds]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_of_earlier_tests() -> None:
+    gc.collect()
 
 
 @pytest.mark.parametrize(("name", "side", "kind"), CALLS)
