@@ -134,7 +134,7 @@ def test_near_names_are_those_one_may_have_meant(wanted: str, near: tuple[str, .
 
 
 def test_at_most_three_names_are_near_and_a_strange_server_costs_little() -> None:
-    """Of a million long names the first few hundred are looked at."""
+    """Of a million long names the first two hundred are looked at."""
     assert len(near_names("m", [f"m:{i}" for i in range(10)])) == 3
     names = ["m" * 5000] * 100_000
     begun = time.perf_counter()

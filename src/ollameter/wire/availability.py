@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 import msgspec
 
 _NEAR = 0.6
-_LOOKED_AT = 500  # names, of at most so many letters: a strange server must not keep us busy
+_LOOKED_AT = 200  # names, of at most so many letters: a strange server must not keep us busy
 _LONGEST = 100
 
 
