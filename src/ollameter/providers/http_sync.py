@@ -227,6 +227,8 @@ class SyncResponse:
 
     def _drain(self) -> None:
         """Read what may follow the last line, briefly, so that the connection can be used again."""
+        if self._raw.closed:
+            return  # there is nothing after a body that has been read to its end
         pieces, left, guard = self._pieces, DRAIN_BYTES, self.guard
         ends_at = guard.now() + DRAIN_S
         guard.at = ends_at
@@ -265,7 +267,18 @@ class SyncResponse:
         if raw.chunked:
             return iter(raw.stream(PIECE_BYTES, decode_content=True))
         # read1 hands out what has come; stream() would wait until a piece is full.
-        return iter(partial(raw.read1, PIECE_BYTES, decode_content=True), b"")
+        pieces = iter(partial(raw.read1, PIECE_BYTES, decode_content=True), b"")
+        if "Content-Encoding" in self.headers:
+            return pieces
+        return _until_closed(raw, pieces)
+
+
+def _until_closed(raw: urllib3.BaseHTTPResponse, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Spare the read that only finds the end: a body of known length is closed with its last byte."""
+    for data in pieces:
+        yield data
+        if raw.closed:
+            return
 
 
 _inherited: list[requests.Session] = []  # of the parent: kept, so that nothing of it is closed

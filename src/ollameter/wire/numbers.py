@@ -10,7 +10,7 @@ from ollameter.metrics import Number, ServerTimings
 
 _log = logging.getLogger("ollameter.wire")
 
-_KNOWN = tuple(name for name in ServerTimings.__struct_fields__ if name != "extra")
+_KNOWN = frozenset(ServerTimings.__struct_fields__) - {"extra"}
 
 
 def read_timings(raw: dict[str, Any]) -> ServerTimings:
@@ -19,12 +19,20 @@ def read_timings(raw: dict[str, Any]) -> ServerTimings:
     Whatever else is a finite number at the top of the object lands in `extra`. Never raises:
     numbers must not cost the caller the answer.
     """
-    known = {name: _count(name, raw[name]) for name in _KNOWN if raw.get(name) is not None}
-    extra = {name: value for name, value in raw.items() if name not in _KNOWN and _is_number(value)}
+    known: dict[str, int | None] = {}
+    extra: dict[str, Number] = {}
+    for name, value in raw.items():
+        if name in _KNOWN:
+            # What is nearly always there, first: this runs for each answer.
+            known[name] = value if type(value) is int and value >= 0 else _count(name, value)
+        elif type(value) is int or _is_number(value):
+            extra[name] = value
     return ServerTimings(**known, extra=extra)
 
 
 def _count(name: str, value: object) -> int | None:
+    if value is None:
+        return None
     if isinstance(value, int | float) and _is_number(value) and value >= 0 and value == int(value):
         return int(value)
     _log.warning("the server sent %s=%.80r, which is no count: left out of the metrics", name, value)
