@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from boards.grafana import JAEGER_UID
+from boards.links import JAEGER_UID
 from boards.variables import PROMETHEUS_UID
 from tests.dashboards.shipped import FILES, GRAFANA, read
 

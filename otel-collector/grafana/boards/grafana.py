@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import quote
 
-from boards import variables
+from boards import links, variables
 from boards.panel import COLUMNS, Board, Panel, Query
 
 SCHEMA_VERSION = 42
-JAEGER_UID = "jaeger"
-TAG = "ollameter"
 
 _COLOURS = ("green", "orange", "red")
 
@@ -26,7 +22,7 @@ def dashboard(board: Board) -> Json:
         "uid": board.uid,
         "title": board.title,
         "description": board.description,
-        "tags": [TAG],
+        "tags": [links.TAG],
         "schemaVersion": SCHEMA_VERSION,
         "editable": True,
         "graphTooltip": 1,
@@ -34,7 +30,7 @@ def dashboard(board: Board) -> Json:
         "time": {"from": "now-1h", "to": "now"},
         "refresh": "30s",
         "annotations": {"list": []},
-        "links": [_other_dashboards()],
+        "links": [links.to_other_dashboards()],
         "templating": {"list": variables.all_of_them()},
         "panels": [
             _panel(panel, number, position)
@@ -42,19 +38,6 @@ def dashboard(board: Board) -> Json:
                 zip(board.panels, _positions(board.panels), strict=True), 1
             )
         ],
-    }
-
-
-def _other_dashboards() -> Json:
-    return {
-        "type": "dashboards",
-        "title": "ollameter",
-        "tags": [TAG],
-        "asDropdown": True,
-        "includeVars": True,
-        "keepTime": True,
-        "targetBlank": False,
-        "url": "",
     }
 
 
@@ -154,18 +137,32 @@ def _options(panel: Panel) -> Json:
             "graphMode": "none",
             "justifyMode": "auto",
             "textMode": "auto",
+            "wideLayout": True,
+            "showPercentChange": False,
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         }
     if panel.kind == "table":
-        return {"showHeader": True, "cellHeight": "sm"}
+        return {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     return {
         "calculate": False,
         "cellGap": 1,
-        "color": {"mode": "scheme", "scheme": "Blues", "steps": 64},
+        "cellValues": {},
+        "color": {
+            "mode": "scheme",
+            "scheme": "Blues",
+            "fill": "dark-blue",
+            "scale": "exponential",
+            "exponent": 0.5,
+            "steps": 64,
+            "reverse": False,
+        },
         "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "filterValues": {"le": 1e-9},
         "legend": {"show": True},
-        "tooltip": {"mode": "single", "yHistogram": False},
-        "yAxis": {"unit": panel.unit, "axisPlacement": "left"},
+        "rowsFrame": {"layout": "auto"},
+        "showValue": "never",
+        "tooltip": {"mode": "single", "yHistogram": False, "showColorScale": False},
+        "yAxis": {"unit": panel.unit, "axisPlacement": "left", "reverse": False},
     }
 
 
@@ -177,7 +174,7 @@ def _overrides(panel: Panel) -> list[Json]:
             "matcher": {"id": "byName", "options": query.legend},
             "properties": [
                 {"id": "unit", "value": query.unit or panel.unit},
-                *([{"id": "links", "value": [_to_traces(panel)]}] if panel.traces else []),
+                *([{"id": "links", "value": [links.to_traces(panel)]}] if panel.traces else []),
             ],
         }
         for query in panel.queries
@@ -198,24 +195,3 @@ def _transformations(panel: Panel) -> list[Json]:
             "options": {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": titles},
         },
     ]
-
-
-def _to_traces(panel: Panel) -> Json:
-    """Return a link from a row of a table to Jaeger's search, within Grafana."""
-    service, *_, error = (f"${{__data.fields.{title}}}" for _, title in panel.rows)
-    query = {
-        "refId": "A",
-        "datasource": {"type": "jaeger", "uid": JAEGER_UID},
-        "queryType": "search",
-        "service": service,
-        "tags": f"error.type={error}",
-    }
-    pane = {
-        "a": {"datasource": JAEGER_UID, "queries": [query], "range": {"from": "${__from}", "to": "${__to}"}}
-    }
-    panes = quote(json.dumps(pane, separators=(",", ":")), safe="{}[]:,$._")
-    return {
-        "title": "Traces in Jaeger",
-        "url": f"/explore?schemaVersion=1&panes={panes}",
-        "targetBlank": True,
-    }
