@@ -128,16 +128,18 @@ def test_a_page_is_drawn(window: Window, tmp_path: Path, dashboard: str) -> None
 
 
 def test_one_picture_of_each_dashboard_is_checked_in() -> None:
-    """None is missing, left over or large, and the page about them shows each."""
+    """None is missing, left over or large, and the pages about them lead to each."""
     about = (GRAFANA / "README.md").read_text(encoding="utf-8")
+    page = PICTURES.with_suffix(".md").read_text(encoding="utf-8")
     pictures = {picture.stem: picture for picture in PICTURES.glob("*.png")}
 
     assert pictures.keys() == {file.stem for file in FILES}
     for name, picture in pictures.items():
         assert picture.stat().st_size <= 200_000
         assert f"docs/dashboards/{name}.png" in about
-        with Image.open(picture) as page:
-            assert page.size == (1300, _height(name))
+        assert f"](dashboards/{name}.png)" in page
+        with Image.open(picture) as drawing:
+            assert drawing.size == (1300, _height(name))
 
 
 def _height(name: str) -> int:
