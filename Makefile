@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench bench-quick soak stack audit clean
+.PHONY: docs help demo test check fix bench bench-quick soak stack audit clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -28,12 +28,14 @@ test: $(STAMP) ## Run every test this machine can run, and name those it cannot
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(STAMP) ## Lint, types, which room may import which, dashboards as described
+check: $(STAMP) ## Lint, types, which room may import which, dashboards and pages as described
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python otel-collector/grafana/build_dashboards.py --check
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs build/site
 
 fix: $(STAMP) ## Repair what can be repaired without a thought
 	$(BIN)/ruff check --fix .
@@ -56,6 +58,10 @@ audit: ## Ask the advisory database about every pinned version; not being able t
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+docs: $(STAMP) ## Write what the pages take from the code, and build them into build/site
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs build/site
 
 clean: ## Remove what was made here; the cached servers stay
 	rm -rf $(VENV) dist build .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
