@@ -48,7 +48,8 @@ class HttpClient:
     @contextmanager
     def stream(self) -> Iterator[Any]:
         """Open a stream of chunks."""
-        yield map(json.loads, self._ask(_STREAMED))
+        with self._ask(_STREAMED) as response:
+            yield map(json.loads, response)
 
     def _ask(self, body: dict[str, Any]) -> http.client.HTTPResponse:
         headers = {"Content-Type": "application/json"}
