@@ -12,7 +12,7 @@ from tests.stack.backend import Stack
 from tests.stack.paced import PACE_S, PacedProgram, compared
 from tests.stack.stored import eventually, stored_ids
 
-BEFORE_S, AWAY_S = 15.0, 60.0
+BEFORE_S, AWAY_S = 10.0, 60.0
 
 
 def test_an_application_does_not_notice_a_collector_that_is_away_for_a_minute(
@@ -36,7 +36,7 @@ def test_an_application_does_not_notice_a_collector_that_is_away_for_a_minute(
         there = eventually(
             lambda: stored_ids(fragile.jaeger.query_url, meanwhile.trace_id),
             lambda it: it >= meanwhile.sent,
-            within_s=30,
+            within_s=20,
         )
         told = program.stderr.read_text()
         fragile.collector.kill()

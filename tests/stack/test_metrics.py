@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from urllib.parse import urlencode
 
 import pytest
@@ -100,6 +101,20 @@ def test_what_failed_is_counted_by_its_error(prometheus: str) -> None:
     assert (sample.labels["error_type"], sample.value) == ("404", REFUSED)
 
 
+def test_what_failed_is_an_error_in_jaeger_too(stack: Stack, prometheus: str) -> None:
+    """By the same word, with a short message; an answered call has no status."""
+    found = eventually(
+        lambda: traces(stack.jaeger.query_url, SERVICE, limit=100),
+        lambda it: len(it) >= ANSWERED + REFUSED + 2,
+    )
+    statuses = Counter((span.name, span.status) for spans in found.values() for span in spans)
+    errors = {span.attributes.get("error.type") for spans in found.values() for span in spans}
+
+    assert statuses["chat absent", "ERROR"] == REFUSED
+    assert statuses["chat llama3.2", "UNSET"] == ANSWERED
+    assert errors == {"404", None}
+
+
 def test_buckets_are_those_of_the_contract(prometheus: str) -> None:
     """Each histogram's bounds, and nothing between or beyond."""
     for metric in HISTOGRAMS:
@@ -145,16 +160,39 @@ def test_service_performance_monitoring_answers(stack: Stack, prometheus: str) -
     assert eventually(lambda: operations("errors")) == {"chat absent"}
 
 
-def test_a_script_that_makes_one_call_and_ends_is_seen(stack: Stack, fake: FakeOllama) -> None:
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_script_that_makes_one_call_and_ends_is_seen(
+    stack: Stack, fake: FakeOllama, protocol: str
+) -> None:
     """Its increase is exactly 1, and its trace is there."""
+    service = f"once by {protocol}"
+    endpoint = stack.collector.grpc_endpoint if protocol == "grpc" else stack.collector.http_endpoint
     once = """
         import sys, ollameter
-        with ollameter.configure("once"), ollameter.OllamaProvider(sys.argv[1], model="llama3.2") as llm:
-            llm.chat([{"role": "user", "content": "x"}])
+        with ollameter.configure(sys.argv[2]):
+            with ollameter.OllamaProvider(sys.argv[1], model="llama3.2") as llm:
+                llm.chat([{"role": "user", "content": "x"}])
     """
-    run(once, fake.base_url, OTEL_EXPORTER_OTLP_ENDPOINT=stack.collector.grpc_endpoint)
-    counted = 'increase(gen_ai_client_operation_duration_seconds_count{service_name="once"}[5m] anchored)'
+    run(
+        once, fake.base_url, service,
+        OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+    )  # fmt: skip
+    counter = f'gen_ai_client_operation_duration_seconds_count{{service_name="{service}"}}'
+    counted = f"increase({counter}[5m] anchored)"
 
     assert eventually(lambda: value(stack.prometheus.url, counted), lambda it: it == 1) == 1
-    (spans,) = eventually(lambda: traces(stack.jaeger.query_url, "once")).values()
+    (spans,) = eventually(lambda: traces(stack.jaeger.query_url, service)).values()
     assert [span.name for span in spans] == ["chat llama3.2"]
+
+
+def test_every_rule_is_evaluated(prometheus: str) -> None:
+    """Recording rules give the known ratios; no rule fails."""
+    ratio = f'ollameter:error_ratio:rate5m{{service_name="{SERVICE}"}}'
+    samples = eventually(lambda: query(prometheus, ratio), lambda it: len(it) == 2)
+    groups = fetch_json(f"{prometheus}/api/v1/rules")["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+
+    by_model = {sample.labels["gen_ai_request_model"]: sample.value for sample in samples}
+    assert by_model == {"llama3.2": 0.0, "absent": 1.0}
+    assert {rule["health"] for rule in rules} == {"ok"}
+    assert sorted(group["name"] for group in groups) == ["calls", "machine", "ollameter", "pipeline"]
