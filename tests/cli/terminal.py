@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -47,6 +48,7 @@ class Terminal:
         self.screen = ""
         self._pid, self._file = pty.fork()
         if self._pid == 0:  # the child: becomes the command
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
             environment = {**os.environ, "OLLAMA_HOST": host, "TERM": "xterm", "NO_COLOR": "1"}
             command = [sys.executable, "-m", "ollameter", *arguments]
             os.execvpe(command[0], command, environment)  # noqa: S606  # what a terminal does
@@ -67,10 +69,16 @@ class Terminal:
         """Type as a person does."""
         os.write(self._file, text.encode())
 
-    def wait_for_end(self) -> int:
-        """Read to the end; return the exit code."""
-        while piece := self._read():
+    def wait_for_end(self, within_s: float = 120.0) -> int:
+        """Read to the end; return the exit code. Kills what does not end by itself."""
+        ends_s = time.monotonic() + within_s
+        while select.select([self._file], [], [], max(0.0, ends_s - time.monotonic()))[0]:
+            piece = self._read()
+            if not piece:
+                break
             self.screen += piece
+        else:
+            os.kill(self._pid, signal.SIGKILL)
         _, status = os.waitpid(self._pid, 0)
         os.close(self._file)
         return os.waitstatus_to_exitcode(status)

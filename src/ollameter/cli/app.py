@@ -99,9 +99,10 @@ def _exit_code(error: OllameterError) -> int:
 
 def _one_line(error: OllameterError) -> str:
     """Return the error's words and what to do next."""
-    words = " ".join(str(error).split()).rstrip(".")
+    words = " ".join(str(error).split())
     step = next((text for kind, text in _NEXT_STEPS if isinstance(error, kind)), None)
-    return f"{words}. {step}" if step else words
+    end = "" if words.endswith((".", "?", "!")) else "."
+    return f"{words}{end} {step}" if step else words
 
 
 _NEXT_STEPS: tuple[tuple[type[OllameterError], str], ...] = (

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.table import Table
 
 from ollameter.cli.bench.statistics import Difference, Distribution
 from ollameter.cli.bench.summary import Comparison, Summary
-
-UNKNOWN = "-"
+from ollameter.cli.sizes import UNKNOWN, share_text
 
 
 def summary_table(found: Sequence[Summary]) -> Table:
-    """Return one row a group: median, 95th percentile and spread (between the quartiles)."""
-    table = Table(title="median / p95 / spread", title_justify="left")
-    for column in ("model", "at once"):
-        table.add_column(column)
-    for column in ("calls", "tok/s", "first chunk s", "whole call s", "load s", "queue s", "prompt s",
-                   "decode s", "all tok/s", "CPU", "Ollama"):  # fmt: skip
-        table.add_column(column, justify="right")
+    """Return one column a group; of a distribution its median, 95th percentile and spread (quartiles)."""
+    table = Table("")
     for s in found:
-        table.add_row(
-            s.model,
-            "cold" if s.cold else str(s.concurrency),
-            f"{s.calls}" if not s.failed else f"{s.calls} ({s.failed} failed)",
-            _distribution(s.tokens_per_second, 1),
-            _distribution(s.time_to_first_chunk_s, 3),
-            _distribution(s.duration_s, 3),
-            *(_seconds(value) for value in (s.load_s, s.queue_s, s.prompt_eval_s, s.eval_s)),
-            UNKNOWN if s.throughput is None else f"{s.throughput:.1f}",
-            _share(s.cpu_utilization),
-            _share(s.ollama_cpu_utilization),
+        table.add_column(
+            f"{s.model}\n{'cold start' if s.cold else f'{s.concurrency} at once'}", justify="right"
         )
+    for name, shown in _ROWS:
+        table.add_row(name, *(shown(s) for s in found))
     return table
 
 
@@ -64,9 +51,24 @@ def _distribution(d: Distribution | None, digits: int) -> str:
     return f"{d.median:.{digits}f} / {d.p95:.{digits}f} / {d.spread:.{digits}f}"
 
 
+def _failed(s: Summary) -> str:
+    return f"{s.calls}, {s.failed} failed" if s.failed else str(s.calls)
+
+
 def _seconds(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.3f}"
 
 
-def _share(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.0%}"
+_ROWS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
+    ("calls", _failed),
+    ("tok/s: median / p95 / spread", lambda s: _distribution(s.tokens_per_second, 1)),
+    ("first chunk, s", lambda s: _distribution(s.time_to_first_chunk_s, 3)),
+    ("whole call, s", lambda s: _distribution(s.duration_s, 3)),
+    ("load, s (mean)", lambda s: _seconds(s.load_s)),
+    ("queue, s (mean)", lambda s: _seconds(s.queue_s)),
+    ("prompt, s (mean)", lambda s: _seconds(s.prompt_eval_s)),
+    ("decode, s (mean)", lambda s: _seconds(s.eval_s)),
+    ("all together, tok/s", lambda s: UNKNOWN if s.throughput is None else f"{s.throughput:.1f}"),
+    ("CPU busy", lambda s: share_text(s.cpu_utilization)),
+    ("of it Ollama", lambda s: share_text(s.ollama_cpu_utilization)),
+)
