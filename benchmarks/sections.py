@@ -15,6 +15,7 @@ from benchmarks.scenarios import FRAMINGS, Scenario, burst, long_stream, paced, 
 from benchmarks.variants import CUT_OUT, OURS
 
 CHUNKS = 4096
+STREAMS = 4  # in a batch: a flush of all metrics falls upon each
 SHORT_CHUNKS = 64
 PER_SECOND = 50
 AT_ONCE = (1, 64, 512)
@@ -73,13 +74,13 @@ class Run:
         self._section("calls and chunks")
         with self._started(_SYNC) as workers:
             chat = partial(_each, "chat", n=self._plan.calls)
-            stream = partial(_each, "stream", scenario="long", n=1)
+            stream = partial(_each, "stream", scenario="long", n=STREAMS)
             for work in (chat, stream):  # what is done the first time is not measured
                 work(workers)
             for turn in range(self._plan.rounds):
                 in_turn = _rotated(workers, turn)
                 self._note("calls", chat(in_turn), 1e6 / self._plan.calls)
-                self._note("chunks", stream(in_turn), 1e6 / CHUNKS)
+                self._note("chunks", stream(in_turn), 1e6 / CHUNKS / STREAMS)
             self.results["micro"] = workers[OURS].do("micro")
         self._served("calls and chunks")
 

@@ -88,11 +88,14 @@ class Worker:
         async def read() -> None:
             nonlocal is_open
             now, text, note = time.perf_counter_ns, client.text, late_ns.append
+            is_first = True
             async with client.stream_async() as stream:
-                is_open += 1
-                if is_open == at_once:
-                    marks.append((time.perf_counter(), time.process_time()))
                 async for chunk in stream:
+                    if is_first:  # some clients send only now
+                        is_first = False
+                        is_open += 1
+                        if is_open == at_once:
+                            marks.append((time.perf_counter(), time.process_time()))
                     if is_open == at_once:
                         note(now() - int(text(chunk)))
                 if is_open == at_once:

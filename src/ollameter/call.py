@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Protocol
 
 import msgspec
@@ -139,8 +140,7 @@ class Call:
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[Any] = []
         self._chunks = 0
-        self._gaps_s: list[float] | None = [] if time_chunks and request.stream else None
-        self._last_at: float | None = None
+        self._arrivals: list[float] | None = [] if time_chunks and request.stream else None
         self._first_at: float | None = None
         self._answer_at: float | None = None
         self.start_ns = clock.unix_ns()
@@ -152,8 +152,8 @@ class Call:
         self._chunks += 1
         if self._answer_at is None:
             self._note_first(chunk)
-        if self._gaps_s is not None:
-            self._note_gap(self._gaps_s)
+        if self._arrivals is not None:
+            self._arrivals.append(self._clock.seconds())
         self._write(chunk.text)
         if chunk.thinking:
             self._thinking.write(chunk.thinking)
@@ -231,12 +231,6 @@ class Call:
             raise InvalidRequest(f"reply: the call {state}; there is no whole answer")
         return self.metrics, self._final
 
-    def _note_gap(self, gaps_s: list[float]) -> None:
-        now = self._clock.seconds()
-        if self._last_at is not None:
-            gaps_s.append(now - self._last_at)
-        self._last_at = now
-
     def _note_first(self, chunk: Chunk) -> None:
         now = self._clock.seconds()
         if self._first_at is None:
@@ -258,7 +252,7 @@ class Call:
         if self._on_end is not None:
             self._on_end(metrics)
         if self.observer is not None:
-            self.observer.end(metrics, error, self.message, self._gaps_s or ())
+            self.observer.end(metrics, error, self.message, _gaps_s(self._arrivals))
         return True
 
     def _measured(self, duration_s: float, outcome: Outcome, error_type: str | None) -> PerformanceMetrics:
@@ -290,6 +284,10 @@ class Call:
 
     def _since_start(self, at: float | None) -> float | None:
         return None if at is None else at - self._started
+
+
+def _gaps_s(arrivals: list[float] | None) -> list[float]:
+    return [after - before for before, after in pairwise(arrivals or ())]
 
 
 def end_open_calls() -> None:

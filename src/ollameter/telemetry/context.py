@@ -40,8 +40,23 @@ def without_http(context: Context) -> Context:
     return otel_context.set_value(_HTTP_SUPPRESSED, True, context)
 
 
+# Where the API keeps what was set; asking it by its functions costs several microseconds a call.
+_KEPT = (
+    (trace, "_TRACER_PROVIDER"),
+    (otel_metrics._internal, "_METER_PROVIDER"),  # noqa: SLF001  # likewise
+    (_logs._internal, "_LOGGER_PROVIDER"),  # noqa: SLF001  # likewise
+)
+
+
+_was_asked = False
+
+
 def is_set_up() -> bool:
     """Whether anybody has set a global provider, of traces, metrics or logs."""
+    global _was_asked  # once: the functions read the environment, which may name a provider
+    if _was_asked and all(getattr(module, name, module) is None for module, name in _KEPT):
+        return False
+    _was_asked = True
     found = (
         trace.get_tracer_provider(),
         otel_metrics.get_meter_provider(),
