@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from ollameter.host.readings import CpuUse, GpuUse, Pressure, ProcessUse, ServerUse, SwapUse
@@ -346,3 +347,17 @@ def test_what_the_process_itself_used_is_exact() -> None:
     assert load.process_cpu_s is not None
     assert 0.001 < load.process_cpu_s < 5.0
     assert load.process_rss_bytes_peak is None
+
+
+def test_short_calls_between_two_samples_are_told_the_same_but_for_their_own_cpu() -> None:
+    """Until the next sample; each call's own processor time is its own."""
+    machine = Machine()
+    machine.tick(busy=0.5)
+    first, second = loaded(machine.window()), loaded(machine.window())
+    machine.tick(busy=0.75)
+    third = loaded(machine.window())
+
+    assert [load.samples for load in (first, second, third)] == [0, 0, 0]
+    assert [load.cpu_utilization_mean for load in (first, second, third)] == [0.5, 0.5, 0.75]
+    assert None not in (first.process_cpu_s, second.process_cpu_s, third.process_cpu_s)
+    assert msgspec.structs.replace(second, process_cpu_s=first.process_cpu_s) == first

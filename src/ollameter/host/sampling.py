@@ -22,6 +22,7 @@ from ollameter.host.readings import (
 )
 from ollameter.host.ring import Ring
 from ollameter.host.servers import WatchedServers
+from ollameter.metrics import HostLoad
 
 T = TypeVar("T")
 _log = logging.getLogger("ollameter.host")
@@ -87,6 +88,8 @@ class Sampling:
         self.fast = Ring(CAPACITY)
         self.slow = Ring(_SLOW_CAPACITY)
         self.latest: Snapshot | None = None
+        self.nearest: dict[tuple[int, bool | None, int], tuple[Snapshot, HostLoad]] = {}
+        """What calls shorter than an interval are told; made by the first, for the newest snapshot."""
         self._clock = clock
         self._servers = servers
         self._ticks = 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from ollameter.host import columns
 from ollameter.host.gpu import THROTTLE_BITS
-from ollameter.host.readings import GpuUse
+from ollameter.host.readings import GpuUse, Snapshot
 from ollameter.host.ring import Span
 from ollameter.host.sampling import Sampling
 from ollameter.host.servers import WatchedServers
@@ -63,6 +65,27 @@ class Window:
         span = sampling.fast.span(self._fast_from, self._started_s)
         if span is None or (not span.samples and ended_s - span.newest_s > _NEAR_S):
             return None
+        # A forked child's clock starts at 0: what the parent used is not known here.
+        process_cpu_s = process_s if process_s >= 0 else None
+        if span.samples or sampling.slow.count != self._slow_from or latest.gpus:
+            return self._summary(sampling, latest, span, process_cpu_s, ended_s - self._started_s)
+        # Between two samples all calls look at the same one: it is summarised once for all.
+        key = (id(latest), self._servers.is_local(self._host), self._port)
+        near = sampling.nearest.get(key)
+        if near is None:
+            load = self._summary(sampling, latest, span, None, 0.0)
+            near = (latest, load)  # with the snapshot, so that no other one gets its id
+            sampling.nearest = {key: near}
+        return msgspec.structs.replace(near[1], process_cpu_s=process_cpu_s)
+
+    def _summary(
+        self,
+        sampling: Sampling,
+        latest: Snapshot,
+        span: Span,
+        process_cpu_s: float | None,
+        duration_s: float,
+    ) -> HostLoad:
         slow = sampling.slow.span(self._slow_from, self._started_s)
         stalls = slow if slow is not None and slow.samples else None  # the time before tells nothing
         memory, swap, cpu = latest.memory, latest.swap, latest.cpu
@@ -81,13 +104,12 @@ class Window:
             memory_used_bytes_peak=_whole(span.peak(columns.MEMORY_USED)),
             memory_total_bytes=None if memory is None else memory.total_bytes,
             swap_used_bytes=None if swap is None else swap.used_bytes,
-            # A forked child's clock starts at 0: what the parent used is not known here.
-            process_cpu_s=process_s if process_s >= 0 else None,
+            process_cpu_s=process_cpu_s,
             process_rss_bytes_peak=_whole(span.peak(columns.PROCESS_RSS)),
             ollama_cpu_utilization_mean=_ratio(span.mean(ollama_cpu)),
             ollama_cpu_utilization_peak=_ratio(span.peak_rate(ollama_cpu)),
             ollama_rss_bytes_peak=_whole(span.peak(ollama_rss)),
-            gpus=_gpu_loads(latest.gpus, slow, ended_s - self._started_s),
+            gpus=_gpu_loads(latest.gpus, slow, duration_s),
             cpu_count=None if cpu is None else cpu.count,
             memory_stalled_mean=None if stalls is None else _ratio(stalls.mean(columns.STALLED_MEMORY)),
             io_stalled_mean=None if stalls is None else _ratio(stalls.mean(columns.STALLED_IO)),
