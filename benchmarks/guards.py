@@ -6,7 +6,7 @@ from benchmarks.figures import Figure, difference, ratio
 from benchmarks.sections import Results
 from benchmarks.variants import CUT_OUT, OURS
 
-_SLACK = 1.5  # a busy machine and few rounds
+_SLACK = 2.0  # the targets are for a quiet machine and many rounds
 
 
 def broken(found: Results) -> list[str]:
