@@ -139,8 +139,8 @@ class Run:
             (worker,) = workers.values()
             worker.do("chat", n=1)
             worker.do("idle", seconds=2.0)
-            told = worker.do("idle", seconds=self._plan.idle_s)
-            self.results["idle"] = told["cpu_s"] / told["wall_s"]
+            spent = worker.do("idle", seconds=self._plan.idle_s)
+            self.results["idle"] = spent["ollameter-host"] / self._plan.idle_s
 
     def memory(self) -> None:
         """Memory over many calls, and over one long stream."""

@@ -7,9 +7,11 @@ import gc
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.variants import VARIANTS, Variant
@@ -129,8 +131,12 @@ class Worker:
         return {"bytes": resident_bytes()}
 
     def idle(self, seconds: float) -> Told:
-        """Do nothing for a while: what is spent then is spent by threads."""
-        return self._measured(lambda: time.sleep(seconds))
+        """Do nothing for a while; return what each thread spends meanwhile, in CPU seconds."""
+        before = _thread_cpu_s()
+        time.sleep(seconds)
+        spent = _thread_cpu_s()
+        names = {str(thread.native_id): thread.name for thread in threading.enumerate()}
+        return {names.get(key, key): cpu_s - before.get(key, 0.0) for key, cpu_s in spent.items()}
 
     def micro(self) -> Told:
         """Return the cost of single steps, in microseconds."""
@@ -198,6 +204,12 @@ def resident_bytes(field: str = "VmRSS") -> int:
     """Return this process's resident memory, as Linux counts it."""
     with open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1]) << 10 for line in status if line.startswith(field))
+
+
+def _thread_cpu_s() -> dict[str, float]:
+    """Return what each thread of this process has spent, as Linux counts it."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {task.name: int((task / "schedstat").read_text().split()[0]) / 1e9 for task in tasks}
 
 
 def _forget_peak() -> None:

@@ -24,6 +24,7 @@ from ollameter.messages import Chunk, Final, Message, Reply, Request, ToolCall
 from ollameter.metrics import HostLoad, ModelFacts, Outcome, PerformanceMetrics, ServerTimings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_JOIN_EVERY = (1 << 13) - 1  # chunks, as a mask
 _NO_TIMINGS = ServerTimings()
 _TIMING_FIELDS = ServerTimings.__struct_fields__
 
@@ -155,6 +156,8 @@ class Call:
         if self._arrivals is not None:
             self._arrivals.append(self._clock.seconds())
         self._write(chunk.text)
+        if not self._chunks & _JOIN_EVERY:
+            self._text.getvalue()  # joins what StringIO would keep as up to 100,000 texts apart
         if chunk.thinking:
             self._thinking.write(chunk.thinking)
         if chunk.tool_calls:
