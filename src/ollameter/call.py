@@ -45,8 +45,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clocks."""
 
-    seconds = staticmethod(time.perf_counter)
-    unix_ns = staticmethod(time.time_ns)
+    seconds: Callable[[], float] = staticmethod(time.perf_counter)
+    unix_ns: Callable[[], int] = staticmethod(time.time_ns)
 
 
 class CallObserver(Protocol):
@@ -144,7 +144,7 @@ class Call:
         self._arrivals: list[float] | None = [] if time_chunks and request.stream else None
         self._first_at: float | None = None
         self._answer_at: float | None = None
-        self.start_ns = clock.unix_ns()
+        self.start_ns: int = clock.unix_ns()
         self._started = clock.seconds()
         OPEN.add(self)
 

@@ -52,7 +52,7 @@ class Timeout(OllameterError, TimeoutError):
     def __init__(self, message: str = "", phase: TimeoutPhase = "first_byte") -> None:
         super().__init__(message)
         self.phase: TimeoutPhase = phase
-        self.error_type = _TIMEOUT_TYPES[phase]
+        self.error_type: str = _TIMEOUT_TYPES[phase]
 
 
 _TIMEOUT_TYPES = {
@@ -71,7 +71,7 @@ class ResponseError(OllameterError):
     def __init__(self, message: str = "", status_code: int = 0) -> None:
         super().__init__(message)
         self.status_code = status_code
-        self.error_type = "stream_error" if status_code == 200 else str(status_code)
+        self.error_type: str = "stream_error" if status_code == 200 else str(status_code)
 
 
 class ModelNotFound(ResponseError):

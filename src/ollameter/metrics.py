@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -109,7 +109,7 @@ class PerformanceMetrics(msgspec.Struct, frozen=True, kw_only=True):
     tokens; its rule and limits are in docs/telemetry.md. Not hashable; `str()` is one line.
     """
 
-    __hash__ = None  # type: ignore[assignment]  # `extra` is a dict: equal, but never a key
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # `extra` is a dict: equal, but never a key
 
     operation: Operation
     model: str

@@ -63,8 +63,8 @@ def version(output: Output) -> None:
     output.show({"ollameter": __version__}, lambda: output.print(f"ollameter {__version__}"))
 
 
-for command in (chat, bench, top, models, doctor):
-    cli.add_command(command)
+for _command in (chat, bench, top, models, doctor):
+    cli.add_command(_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -16,8 +16,8 @@ class Output:
     def __init__(self, *, as_json: bool = False, color: bool | None = None) -> None:
         self.as_json = as_json
         no_color = None if color is None else not color
-        self.console = Console(no_color=no_color, highlight=False, soft_wrap=True)
-        self.aside = Console(no_color=no_color, highlight=False, stderr=True)
+        self.console: Console = Console(no_color=no_color, highlight=False, soft_wrap=True)
+        self.aside: Console = Console(no_color=no_color, highlight=False, stderr=True)
 
     @property
     def is_interactive(self) -> bool:

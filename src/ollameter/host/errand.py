@@ -23,7 +23,7 @@ class Errand(Generic[T]):
     """Runs one job at a time; `start` and `take` are called by one thread only."""
 
     def __init__(self, spawn: Spawn = in_background) -> None:
-        self.is_running = False
+        self.is_running: bool = False
         self._spawn = spawn
         self._outcome: list[T] = []
         self._failure: list[BaseException] = []

@@ -26,7 +26,7 @@ class Ring:
         if capacity < 4 * BLOCK or capacity & (capacity - 1):
             raise ValueError(f"capacity: expected a power of two of at least {4 * BLOCK}, got {capacity}")
         self.capacity = capacity
-        self.count = 1
+        self.count: int = 1
         self.columns: dict[Hashable, Column] = {}
         self._times = array("d", [_ABSENT])
 
@@ -83,8 +83,8 @@ class Span:
     __slots__ = ("_columns", "_mostly_inside", "_places", "_share", "newest_s", "samples")
 
     def __init__(self, ring: Ring, first: int, end: int, share: float, samples: int) -> None:
-        self.samples = samples
-        self.newest_s = ring.time(end - 1)
+        self.samples: int = samples
+        self.newest_s: float = ring.time(end - 1)
         self._columns = ring.columns
         self._share = share
         self._places = self._mostly_inside = _Places(first, end, ring.capacity)
@@ -111,6 +111,14 @@ class _Places:
     """Where the samples first … end-1 stand in a column's arrays: the same in every column."""
 
     __slots__ = ("before", "first", "head", "last", "left", "right", "row", "tail")
+    before: int
+    first: int
+    head: int
+    last: int
+    left: slice
+    right: slice
+    row: int
+    tail: int
 
     def __init__(self, first: int, end: int, capacity: int) -> None:
         mask, last_block = capacity - 1, capacity // BLOCK - 1

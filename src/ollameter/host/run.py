@@ -26,7 +26,7 @@ class Run:
         on_death: Callable[[BaseException], None],
     ) -> None:
         self.sampling = sampling
-        self.alive = True
+        self.alive: bool = True
         self._make_probes = make_probes
         self._is_wanted = is_wanted
         self._on_death = on_death

@@ -85,8 +85,8 @@ class Sampling:
         self, clock: Callable[[], float], servers: WatchedServers, interval_s: float = INTERVAL_S
     ) -> None:
         self.interval_s = interval_s
-        self.fast = Ring(CAPACITY)
-        self.slow = Ring(_SLOW_CAPACITY)
+        self.fast: Ring = Ring(CAPACITY)
+        self.slow: Ring = Ring(_SLOW_CAPACITY)
         self.latest: Snapshot | None = None
         self.nearest: dict[tuple[int, bool | None, int], tuple[Snapshot, HostLoad]] = {}
         """What calls shorter than an interval are told; made by the first, for the newest snapshot."""

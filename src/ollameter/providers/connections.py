@@ -20,7 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from ollameter.providers.deadlines import Guard
 from ollameter.providers.http import HttpSettings
 
-sending = threading.local()  # the guard of the call that this thread is opening
+sending: threading.local = threading.local()  # the guard of the call that this thread is opening
 
 
 class _FinalAnswer(http.client.HTTPResponse):

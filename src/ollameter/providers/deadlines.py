@@ -54,9 +54,9 @@ class Guard:
         self.limit(timeouts)
         self.now: Callable[[], float] = time.monotonic  # what `at` is measured by
         self._cut: Callable[[], object] | None = None
-        self.was_cut = False
+        self.was_cut: bool = False
         self.phase: TimeoutPhase = "connect"
-        self.at = inf
+        self.at: float = inf
         self.passed = False
 
     def limit(self, timeouts: Timeouts) -> None:
@@ -137,7 +137,7 @@ class Watchdog:
         self._changed = threading.Condition()
         self.watched: set[Guard] = set()
         self._thread: threading.Thread | None = None
-        self.wakes_at = inf
+        self.wakes_at: float = inf
 
     def wake_by(self, at: float) -> None:
         """See to it that the thread looks again at `at`, or earlier."""
@@ -177,7 +177,7 @@ class Watchdog:
         return earliest
 
 
-watchdog = Watchdog()
+watchdog: Watchdog = Watchdog()
 
 
 def _forget_threads() -> None:

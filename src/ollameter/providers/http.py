@@ -139,7 +139,7 @@ class Retries:
     def __init__(self, settings: HttpSettings, now: float) -> None:
         self._left = settings.retries
         limit = settings.timeouts.first_byte
-        self.ends_at = inf if limit is None else now + limit
+        self.ends_at: float = inf if limit is None else now + limit
         self._delay_s = _FIRST_DELAY_S
 
     def delay_s(self, error: OllameterError, now: float) -> float | None:

@@ -52,7 +52,7 @@ class LoopGuard(Guard):
 
     def __init__(self, timeouts: Timeouts, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(timeouts)
-        self.now = loop.time
+        self.now: Callable[[], float] = loop.time  # the loop's own clock
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
 
@@ -78,7 +78,7 @@ class LoopGuard(Guard):
 
     def done(self) -> None:
         """Stop enforcing: the call needs no connection any more."""
-        self.at = inf
+        self.at: float = inf
         self._cut = None
         if self._timer is not None:
             self._timer.cancel()
@@ -243,8 +243,8 @@ class AsyncResponse:
         ours: Callable[[BaseException], BaseException],
         release: Callable[[], None],
     ) -> None:
-        self.status = raw.status
-        self.headers = raw.headers
+        self.status: int = raw.status
+        self.headers: Any = raw.headers
         self.guard = guard
         self._closed = False
         self._raw = raw

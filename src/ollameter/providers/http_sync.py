@@ -196,8 +196,8 @@ class SyncResponse:
         ours: Callable[[BaseException], BaseException],
         release: Callable[[], None],
     ) -> None:
-        self.status = raw.status
-        self.headers = raw.headers
+        self.status: int = raw.status
+        self.headers: Any = raw.headers
         self.guard = guard
         self._closed = False
         self._raw = raw

@@ -80,7 +80,7 @@ class Lookout:
             return None
 
 
-lookout = Lookout()
+lookout: Lookout = Lookout()
 
 
 def _forget_thread() -> None:

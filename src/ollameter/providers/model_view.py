@@ -29,8 +29,8 @@ class ModelView:
         self._request = request
         self._known = watch.known(request.model)
         self._before = watch.latest
-        self.name = self._known.name
-        self.started_s = watch.clock()
+        self.name: str = self._known.name
+        self.started_s: float = watch.clock()
         self.lacked: Look | None = None
         self._is_remarkable = False
         self._reloading: list[str] = []

@@ -67,11 +67,11 @@ class Known:
     __slots__ = ("facts", "facts_at_s", "has_answered", "may_have_loaded_s", "name", "options", "turn")
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.has_answered = False
+        self.name: str = name
+        self.has_answered: bool = False
         self.facts: ModelFacts | None = None
-        self.facts_at_s = -inf
-        self.may_have_loaded_s = -inf
+        self.facts_at_s: float = -inf
+        self.may_have_loaded_s: float = -inf
         self.options: Mapping[str, Any] | None = None
         self.turn: Turn | None = None
 
@@ -93,10 +93,10 @@ class ModelWatch:
         advice: Advice | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.due_s = inf
+        self.due_s: float = inf
         self.clock = clock
         self.latest: Look | None = None
-        self.advice = advice or Advice()
+        self.advice: Advice = advice or Advice()
         self._glance = glance
         self._on_look = on_look
         self._known: dict[str, Known] = {}

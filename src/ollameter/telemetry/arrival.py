@@ -36,7 +36,7 @@ class Arrival:
         self._missing: set[str] = set()
         self._lock = threading.Lock()
         self._attempt = threading.local()
-        self.over = threading.Event()
+        self.over: threading.Event = threading.Event()
         """Set when nobody waits for the rest any more."""
 
     @property

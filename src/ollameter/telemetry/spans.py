@@ -29,7 +29,7 @@ from ollameter.telemetry.content import Content, Redact, capture_mode
 from ollameter.telemetry.context import Attached, inject, is_set_up, is_suppressed, without_http
 from ollameter.telemetry.gauges import register
 from ollameter.telemetry.guard import guarded, run_elsewhere, within_the_sdk
-from ollameter.telemetry.instruments import Dimensions, instruments_of, is_true
+from ollameter.telemetry.instruments import Dimensions, Instruments, instruments_of, is_true
 from ollameter.telemetry.phases import draw_phases
 
 _MAX_STATUS_TEXT = 200
@@ -53,14 +53,14 @@ class Telemetry:
         suppress_http_spans: bool = False,
     ) -> None:
         self._live = any(p is not None for p in (tracer_provider, meter_provider, logger_provider))
-        self.tracer = trace.get_tracer(
+        self.tracer: trace.Tracer = trace.get_tracer(
             names.SCOPE, __version__, tracer_provider, schema_url=names.SCHEMA_URL
         )
         self._meter_provider = meter_provider
-        self.instruments = instruments_of(meter_provider)
+        self.instruments: Instruments = instruments_of(meter_provider)
         mode = capture_mode(capture_content)
-        self.content = Content(mode, redact, logger_provider) if mode.captures else None
-        self.phase_spans = is_true("OLLAMETER_PHASE_SPANS") if phase_spans is None else phase_spans
+        self.content: Content | None = Content(mode, redact, logger_provider) if mode.captures else None
+        self.phase_spans: bool = is_true("OLLAMETER_PHASE_SPANS") if phase_spans is None else phase_spans
         self.suppresses_http_spans = suppress_http_spans
 
     def show_machine(self, monitor: HostMonitor) -> None:
@@ -127,9 +127,10 @@ class CallSpan:
     def __init__(
         self, telemetry: Telemetry, span: Span | None, parent: Context, start_ns: int, address: str
     ) -> None:
-        self.recording = span is not None and span.is_recording()
-        self.context = parent if span is None else trace.set_span_in_context(span, parent)
-        self.attaches = self.carries = True
+        self.recording: bool = span is not None and span.is_recording()
+        self.context: Context = parent if span is None else trace.set_span_in_context(span, parent)
+        self.attaches: bool = True
+        self.carries: bool = True
         self.request: Request | None = None
         self.started: Attributes = {}
         self.of: Dimensions | None = None

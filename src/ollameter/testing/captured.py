@@ -24,8 +24,8 @@ try:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
     from opentelemetry.sdk.trace.sampling import Sampler
-except ImportError as error:  # pragma: no cover  # tested in an environment without the SDK
-    raise ImportError('CapturedTelemetry needs the SDK: pip install "ollameter[otlp]"') from error
+except ImportError as _error:  # pragma: no cover  # tested in an environment without the SDK
+    raise ImportError('CapturedTelemetry needs the SDK: pip install "ollameter[otlp]"') from _error
 
 from ollameter.telemetry.setup import otlp_exporters
 
@@ -60,7 +60,7 @@ class CapturedTelemetry:
         self._reader = InMemoryMetricReader()
         self._logs = _InMemoryLogs()
         self._exemplars: dict[object, tuple[CapturedExemplar, ...]] = {}
-        self.tracer_provider = TracerProvider(sampler=sampler)
+        self.tracer_provider: TracerProvider = TracerProvider(sampler=sampler)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
         readers: list[Any] = [self._reader]
         if export:
@@ -68,8 +68,8 @@ class CapturedTelemetry:
             self.tracer_provider.add_span_processor(BatchSpanProcessor(spans))
             readers.append(PeriodicExportingMetricReader(metrics))
         kept = AlwaysOnExemplarFilter() if exemplars else AlwaysOffExemplarFilter()
-        self.meter_provider = MeterProvider(readers, exemplar_filter=kept, views=views)
-        self.logger_provider = LoggerProvider()
+        self.meter_provider: MeterProvider = MeterProvider(readers, exemplar_filter=kept, views=views)
+        self.logger_provider: LoggerProvider = LoggerProvider()
         self.logger_provider.add_log_record_processor(log_export.SimpleLogRecordProcessor(self._logs))
 
     @property

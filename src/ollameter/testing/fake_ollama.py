@@ -35,13 +35,13 @@ class FakeOllama:
     """
 
     def __init__(self, models: Sequence[str] = ("llama3.2",), version: str = "0.33.3") -> None:
-        self.models = list(models)
+        self.models: list[str] = list(models)
         self.version = version
         self.host = "127.0.0.1"
         self.requests: list[ReceivedRequest] = []
         self.background_requests: list[ReceivedRequest] = []
         self.closed_early: list[ReceivedRequest] = []
-        self.connections_opened = 0
+        self.connections_opened: int = 0
         self._port = 0
         self._defaults = DefaultAnswers(self.models, version)
         self._scripts: dict[str, deque[Answer]] = defaultdict(deque)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ollameter.errors import InvalidResponse
-from ollameter.messages import Chunk, Request
+from ollameter.messages import Chunk, Final, Request
 from ollameter.wire.ndjson import MAX_LINE_BYTES
 from ollameter.wire.reading import UNREADABLE, AnswerReader, final_object, foreign, whole_object
 
@@ -26,5 +26,5 @@ class EmbeddingReader(AnswerReader[Chunk]):
             raw["embeddings"] = msgspec.convert(raw["embeddings"], list[list[float]])
         except UNREADABLE as error:
             raise foreign(error) from error
-        self.final = final_object(raw)
+        self.final: Final | None = final_object(raw)
         return Chunk(final=True)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ollameter.errors import InvalidResponse
-from ollameter.messages import Chunk, Request, ToolCall
+from ollameter.messages import Chunk, Final, Request, ToolCall
 from ollameter.wire.ndjson import MAX_LINE_BYTES
 from ollameter.wire.reading import UNREADABLE, AnswerReader, final_object, foreign, whole_object
 
@@ -109,7 +109,7 @@ class ChunkReader(AnswerReader[Chunk]):
             raise InvalidResponse(f"the server sent an answer without `{field}`")
 
     def _note_end(self, line: bytes) -> None:
-        self.final = final_object(whole_object(line))
+        self.final: Final | None = final_object(whole_object(line))
 
 
 def _list_or_none(value: Any) -> list[Any] | None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ollameter.errors import InvalidResponse
-from ollameter.messages import Request
+from ollameter.messages import Final, Request
 from ollameter.wire.ndjson import MAX_LINE_BYTES
 from ollameter.wire.reading import UNREADABLE, AnswerReader, final_object, foreign, whole_object
 
@@ -42,7 +42,7 @@ class ProgressReader(AnswerReader[PullProgress]):
         if not isinstance(status, str):
             raise InvalidResponse("the server sent a step of a pull without `status`")
         if status == "success":
-            self.final = final_object(raw)
+            self.final: Final | None = final_object(raw)
         digest = raw.get("digest")
         return PullProgress(
             status,

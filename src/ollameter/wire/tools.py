@@ -30,13 +30,13 @@ class Tool:
 
     def __init__(self, where: str, function: Callable[..., Any]) -> None:
         self.function = function
-        self.name = _name(where, function)
-        self.is_async = inspect.iscoroutinefunction(function)
+        self.name: str = _name(where, function)
+        self.is_async: bool = inspect.iscoroutinefunction(function)
         where = f"{where} ({self.name})"
         self._signature = inspect.signature(function)
         what, said = read_docstring(inspect.getdoc(function))
         self._arguments = _arguments_of(where, function, self._signature, said)
-        self.definition = _definition(where, self.name, what, self._arguments)
+        self.definition: dict[str, Any] = _definition(where, self.name, what, self._arguments)
 
     def call(self, arguments: Mapping[str, Any]) -> Any:
         """Call the function with a model's arguments; raises `ModelMistake` when they do not fit.
