@@ -30,7 +30,7 @@ def test_the_tutorial_does_what_it_says(built: Built, tmp_path: Path) -> None:  
     printed = ""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with EmbeddedOllama() as server:
-        variables = {"OLLAMA_HOST": server.base_url, "MODEL": server.model, **pip_settings(built.folder)}
+        variables = {"OLLAMA_HOST": server.base_url, **pip_settings(built.folder)}
         for language, text, file in steps():
             if language == "python":
                 assert file is not None, f"the page does not say where to save {text!r}"
