@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from ollameter.host.sampling import Sampling
 from ollameter.host.servers import WatchedServers
 from ollameter.host.window import Window
 from tests.host.staged import Clock, Holder, StagedProbe, staged_probes, until
+from tests.untraced import untraced
 
 IDLE = """
 import time
@@ -43,18 +45,21 @@ LINE = json.dumps(
 def cpu_us(work: Callable[[], object], times: int = 300, rounds: int = 9) -> float:
     """Return the CPU time of one turn in microseconds: the best round, of which there are some."""
     best = float("inf")
-    for _ in range(rounds):
-        before_s = time.thread_time()
-        for _ in range(times):
-            work()
-        best = min(best, time.thread_time() - before_s)
+    with untraced():
+        for _ in range(rounds):
+            before_s = time.thread_time()
+            for _ in range(times):
+                work()
+            best = min(best, time.thread_time() - before_s)
     return best / times * 1e6
 
 
 def monitor_share(seconds: float, port: int = 11434) -> float:
     """Return the share of a core that a process takes which only monitors."""
     script = IDLE.format(seconds=seconds, port=port)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=untraced, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
