@@ -261,7 +261,8 @@ class AsyncResponse:
         except _LIBRARY_ERRORS as error:
             if rest := self._rest(error):
                 yield rest
-            raise self._ours(error) from error
+            # One object of aiohttp's stands for every connection closed here: it would keep all frames.
+            raise self._ours(error) from error.with_traceback(None)
         if guard.passed:
             raise guard.error()
 
@@ -279,8 +280,8 @@ class AsyncResponse:
         try:
             while not content.at_eof() and left > 0:
                 left -= len(await content.readany())
-        except _LIBRARY_ERRORS:
-            pass  # the answer is whole: nothing after it can fail the call
+        except _LIBRARY_ERRORS as error:
+            error.with_traceback(None)  # the answer is whole: nothing after it can fail the call
 
     def _rest(self, error: BaseException) -> bytes:
         """Return what had come before the error: aiohttp tells the error first."""
