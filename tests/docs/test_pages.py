@@ -51,7 +51,16 @@ def test_what_a_page_shows_runs(block: str, fake: FakeOllama, tmp_path: Path) ->
     is_test = "\ndef test_" in block
     program = tmp_path / ("test_shown.py" if is_test else "shown.py")
     program.write_text(block)
-    plugin = ["-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:ollameter"]
+    plugin = [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:asyncio",
+        "-p",
+        "no:hypothesispytest",
+        "-p",
+        "no:ollameter",
+    ]
     plugin += ["-p", "ollameter.testing.plugin"]
     command = ["-m", "pytest", "-q", *plugin, str(program)] if is_test else ["-W", "error", str(program)]
     done = subprocess.run(

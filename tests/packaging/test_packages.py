@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -80,14 +81,15 @@ def test_the_command_without_its_extra_says_what_to_install(bare: Environment) -
     assert 'pip install "ollameter[cli]"' in failure.value.stderr
 
 
-def test_what_is_public_is_typed(bare: Environment) -> None:
+def test_what_is_public_is_typed(bare: Environment, tmp_path: Path) -> None:
     """At least 99 % of it, by pyright; nothing is ambiguous."""
     if shutil.which("node") is None:
         pytest.skip("pyright needs Node.js: install it (nodejs.org)")
-    command = [sys.executable, "-m", "pyright", "--pythonpath", str(bare.folder / "bin" / "python")]
+    (installed,) = bare.folder.glob("lib/python3*/site-packages")
     done = subprocess.run(
-        [*command, "--outputjson", "--ignoreexternal", "--verifytypes", "ollameter"],
-        cwd=bare.folder, capture_output=True, text=True, timeout=300, check=False,
+        [sys.executable, "-m", "pyright", "--outputjson", "--ignoreexternal", "--verifytypes", "ollameter"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "PYTHONPATH": str(installed)},
     )  # fmt: skip
 
     found = json.loads(done.stdout)["typeCompleteness"]

@@ -24,6 +24,8 @@ def test_a_users_test_gets_its_fixtures(tmp_path: Path) -> None:
     """Named on the command line here; an installed package is found by its entry point."""
     (tmp_path / "test_mine.py").write_text(USERS_TEST)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:ollameter"]
+    # The others that are installed here: a user's test needs none of them.
+    command += ["-p", "no:asyncio", "-p", "no:hypothesispytest"]
     done = subprocess.run(
         [*command, "-p", "ollameter.testing.plugin", "test_mine.py"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
