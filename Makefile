@@ -23,6 +23,8 @@ demo: $(STAMP) ## Show one instrumented call: on your Ollama, or on the embedded
 	$(BIN)/python -m ollameter.cli.demo
 
 test: $(STAMP) ## Run every test this machine can run, and name those it cannot
+	# Built beforehand: a test that builds a server for minutes would count as one that hangs.
+	@if [ "$$OLLAMETER_REAL_SERVERS" = required ]; then $(MAKE) --no-print-directory stack; fi
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
