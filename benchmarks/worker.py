@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -208,8 +209,11 @@ def resident_bytes(field: str = "VmRSS") -> int:
 
 def _thread_cpu_s() -> dict[str, float]:
     """Return what each thread of this process has spent, as Linux counts it."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {task.name: int((task / "schedstat").read_text().split()[0]) / 1e9 for task in tasks}
+    spent: dict[str, float] = {}
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it has ended since it was listed
+            spent[task.name] = int((task / "schedstat").read_text().split()[0]) / 1e9
+    return spent
 
 
 def _forget_peak() -> None:
