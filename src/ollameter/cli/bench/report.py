@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from string import Template
 
@@ -13,7 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from ollameter.cli.bench.html_tables import call_rows, comparison_block, facts, summary_rows
 from ollameter.cli.bench.record import MeasuredCall, Run
-from ollameter.cli.bench.summary import Comparison, Group, Summary, grouped
+from ollameter.cli.bench.summary import Comparison, Group, Summary, grouped, values_of
 
 _PHASES = (
     ("load", "load_s", "#8c6bb1"),
@@ -81,7 +82,9 @@ def phases(summaries: Sequence[Summary]) -> go.Figure:
 def spread(run: Run, field: str, unit: str) -> go.Figure:
     """Return every call's value of one number, and its quartiles, by group."""
     boxes = [
-        go.Box(name=str(group), x=_known(calls, field), boxpoints="all", jitter=0.4, pointpos=0)
+        go.Box(
+            name=str(group), x=values_of(calls, attrgetter(field)), boxpoints="all", jitter=0.4, pointpos=0
+        )
         for group, calls in grouped(run.calls).items()
     ]
     figure = go.Figure(boxes)
@@ -151,8 +154,3 @@ def _laid_out(figure: go.Figure) -> go.Figure:
     figure.update_xaxes(automargin=True)
     figure.update_yaxes(automargin=True)
     return figure
-
-
-def _known(calls: Sequence[MeasuredCall], field: str) -> list[float]:
-    values = (getattr(call.metrics, field) for call in calls if call.metrics.outcome == "completed")
-    return [value for value in values if value is not None]

@@ -76,9 +76,9 @@ def compare_groups(
     first: Sequence[MeasuredCall], second: Sequence[MeasuredCall], names: tuple[str, str]
 ) -> Comparison:
     """Say whether the second group is faster or slower than the first, and what explains it."""
-    speed = difference(_values(first, _speed), _values(second, _speed))
-    first_chunk = difference(_values(first, _first_chunk), _values(second, _first_chunk))
-    duration = difference(_values(first, _duration), _values(second, _duration))
+    speed = difference(values_of(first, _speed), values_of(second, _speed))
+    first_chunk = difference(values_of(first, _first_chunk), values_of(second, _first_chunk))
+    duration = difference(values_of(first, _duration), values_of(second, _duration))
     verdict = _verdict(speed, first_chunk, duration)
     return Comparison(
         first=names[0],
@@ -120,16 +120,16 @@ def _summary(group: Group, calls: list[MeasuredCall]) -> Summary:
         cold=group.cold,
         calls=len(calls),
         failed=sum(call.metrics.outcome != "completed" for call in calls),
-        tokens_per_second=distribution(_values(calls, _speed)),
-        time_to_first_chunk_s=distribution(_values(calls, _first_chunk)),
-        duration_s=distribution(_values(calls, _duration)),
-        load_s=_mean(_values(calls, attrgetter("load_s"))),
-        queue_s=_mean(_values(calls, attrgetter("unattributed_s"))),
-        prompt_eval_s=_mean(_values(calls, attrgetter("prompt_eval_s"))),
-        eval_s=_mean(_values(calls, attrgetter("eval_s"))),
+        tokens_per_second=distribution(values_of(calls, _speed)),
+        time_to_first_chunk_s=distribution(values_of(calls, _first_chunk)),
+        duration_s=distribution(values_of(calls, _duration)),
+        load_s=_mean(values_of(calls, attrgetter("load_s"))),
+        queue_s=_mean(values_of(calls, attrgetter("unattributed_s"))),
+        prompt_eval_s=_mean(values_of(calls, attrgetter("prompt_eval_s"))),
+        eval_s=_mean(values_of(calls, attrgetter("eval_s"))),
         throughput=_throughput(calls),
-        cpu_utilization=_mean(_values(calls, _cpu)),
-        ollama_cpu_utilization=_mean(_values(calls, _ollama_cpu)),
+        cpu_utilization=_mean(values_of(calls, _cpu)),
+        ollama_cpu_utilization=_mean(values_of(calls, _ollama_cpu)),
     )
 
 
@@ -149,7 +149,7 @@ def _ollama_cpu(metrics: PerformanceMetrics) -> float | None:
     return None if metrics.host is None else metrics.host.ollama_cpu_utilization_mean
 
 
-def _values(calls: Sequence[MeasuredCall], field: Field) -> list[float]:
+def values_of(calls: Sequence[MeasuredCall], field: Field) -> list[float]:
     """Return one number of each call that completed, where it is known."""
     found = (field(call.metrics) for call in calls if call.metrics.outcome == "completed")
     return [value for value in found if value is not None]
@@ -184,7 +184,9 @@ def _is(found: Difference | None, direction: str) -> bool:
 
 def _reason(first: Sequence[MeasuredCall], second: Sequence[MeasuredCall]) -> str | None:
     """Return how the machine's load differed; None when it was not measured."""
-    loads = [(_mean(_values(calls, _cpu)), _mean(_values(calls, _ollama_cpu))) for calls in (first, second)]
+    loads = [
+        (_mean(values_of(calls, _cpu)), _mean(values_of(calls, _ollama_cpu))) for calls in (first, second)
+    ]
     shown = [_load_text(cpu, ollama) for cpu, ollama in loads]
     return f"CPU {shown[1]} against {shown[0]}" if all(cpu is not None for cpu, _ in loads) else None
 
