@@ -216,8 +216,9 @@ def test_exemplars_lead_from_every_histogram_to_the_span() -> None:
     found = {
         name: {e.span_id for point in metric.data.data_points for e in point.exemplars}
         for name, metric in seen.metrics().items()
+        if name != "ollama.client.active_requests"  # a count of what is open: no call's own
     }
-    assert len(found) == 10
+    assert len(found) == 9
     assert set(map(frozenset, found.values())) == {frozenset({context.span_id})}
 
 

@@ -231,33 +231,33 @@ def test_gauges_keep_no_monitor_alive(captured: CapturedTelemetry) -> None:
     assert exported(captured) == {}
     another = HostMonitor()
     gauges.register(captured.meter_provider, another)
-    assert len(gauges._registered[captured.meter_provider]._refs) == 1
+    assert len(gauges._registered.of(captured.meter_provider)._refs) == 1
 
 
 def test_a_forked_child_has_a_lock_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The child's side of a fork, without one: whoever held the old lock is not there."""
     held = threading.Lock()
     held.acquire()
-    monkeypatch.setattr(gauges, "_lock", held)
+    monkeypatch.setattr(gauges._registered, "lock", held)
 
-    gauges._free_lock()
+    gauges._registered._free_lock()
 
-    assert gauges._lock is not held
-    assert not gauges._lock.locked()
+    assert gauges._registered.lock is not held
+    assert not gauges._registered.lock.locked()
 
 
 def test_a_meter_provider_that_is_gone_is_forgotten() -> None:
     """Tests make hundreds of them."""
     provider, monitor = MeterProvider(shutdown_on_exit=False), HostMonitor()
     gauges.register(provider, monitor)
-    seen, count = weakref.ref(provider), len(gauges._registered)
+    seen, count = weakref.ref(provider), len(gauges._registered._made)
     provider.shutdown()
 
     del provider
     gc.collect()
 
     assert seen() is None
-    assert len(gauges._registered) < count
+    assert len(gauges._registered._made) < count
 
 
 @pytest.mark.parametrize("value", ["false", "False", " FALSE "])
@@ -327,7 +327,7 @@ def test_without_a_meter_provider_the_global_one_is_used(
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     monkeypatch.setattr("opentelemetry.metrics.get_meter_provider", lambda: provider)
-    monkeypatch.setattr(gauges, "_stand_in", [])  # other tests' providers have met the API's
+    monkeypatch.setattr(gauges._registered, "_stand_ins", [])  # other tests' providers have met the API's
     gauges.register(None, sampled(busy_machine()).monitor)
 
     assert values(reader.get_metrics_data())[names.PROCESS_MEMORY_USAGE] == [500]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import subprocess
+import sys
 import threading
 import weakref
 from typing import Any
@@ -208,8 +211,9 @@ def test_a_broken_histogram_costs_no_other(
         raise RuntimeError("reservoir")
 
     monkeypatch.setattr(telemetry.instruments._duration, "record", broken)
-    monkeypatch.setattr(telemetry.instruments._active, "add", broken)
-    telemetry.start_call(request(), HOST, PORT, START_NS).end(measured(**WHOLE), None, answer)
+    monkeypatch.setattr(telemetry.instruments._cold_starts, "add", broken)
+    cold = measured(**WHOLE, cold_start=True)
+    telemetry.start_call(request(), HOST, PORT, START_NS).end(cold, None, answer)
 
     assert seen.numbers()["ollama.eval.throughput", None] == 5.0
     assert [
@@ -218,3 +222,60 @@ def test_a_broken_histogram_costs_no_other(
         "record",
         "count",
     ]
+
+
+def test_open_calls_of_an_sdk_include_those_of_its_stand_in() -> None:
+    """Whoever was made before the SDK reports to the same up-down counter: the sum is shown."""
+    program = """
+from opentelemetry import metrics
+from tests.telemetry.seen import *
+
+seen, early = Seen(), Telemetry(capture_content=None)
+metrics.set_meter_provider(seen.meter_provider)
+calls = [begin(early), begin(Telemetry()), begin(seen.telemetry())]
+print(seen.numbers()["ollama.client.active_requests", None])
+for each in calls:
+    each.end(measured(**WHOLE), None, answer)
+print(seen.numbers()["ollama.client.active_requests", None])
+"""
+    command = [sys.executable, "-W", "error", "-c", program]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (told.stdout.split(), told.stderr) == (["3", "0"], "")
+
+
+def test_kinds_of_calls_beyond_those_remembered_are_counted_while_they_are_open() -> None:
+    """A program with ever new model names: what is open is never forgotten, what has ended may be."""
+    seen = Seen()
+    telemetry = seen.telemetry()
+    first = telemetry.start_call(request(model="first"), HOST, PORT, START_NS)
+    for number in range(300):
+        telemetry.start_call(request(model=f"m{number}"), HOST, PORT, START_NS).end(
+            measured(**WHOLE), None, answer
+        )
+
+    points = seen.metrics()["ollama.client.active_requests"].data.data_points
+    values = {point.attributes["gen_ai.request.model"]: point.value for point in points}
+    assert len(values) < 300
+    assert values["first"] == 1
+    assert values["m299"] == 0
+    first.end(measured(**WHOLE), None, answer)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_counts_none_of_its_parents_calls() -> None:
+    """They end in the parent, where they are counted on."""
+    seen = Seen()
+    call = begin(seen.telemetry())
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, str(int(seen.numbers()["ollama.client.active_requests", None])).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        assert told.read() == "0"
+    os.waitpid(child, 0)
+
+    assert seen.numbers()["ollama.client.active_requests", None] == 1
+    call.end(measured(**WHOLE), None, answer)

@@ -236,7 +236,7 @@ def test_ten_thousand_providers_leave_nothing_behind(
         assert len(shared._holders) == 1
         assert len(shared._servers.keys) == 1
         assert [t.name for t in threading.enumerate()].count("ollameter-host") == 1
-        assert len(_registered[captured.meter_provider]._refs) == 1
+        assert len(_registered.of(captured.meter_provider)._refs) == 1
         assert gauges(captured) >= {"system.memory.usage"}
 
 
@@ -373,7 +373,7 @@ def test_a_forked_child_measures_its_own_calls_and_shows_its_own_gauges(fake: Fa
     chat = lambda: llm.chat([{"role": "user", "content": "hi"}])[1]
     until(HostMonitor.shared().latest)
     parent = os.getpid()
-    gauges._lock.acquire()
+    gauges._registered.lock.acquire()
     child = os.fork()
     if child == 0:
         code = 1
@@ -388,7 +388,7 @@ def test_a_forked_child_measures_its_own_calls_and_shows_its_own_gauges(fake: Fa
             code = 0
         finally:
             os._exit(code)
-    gauges._lock.release()
+    gauges._registered.lock.release()
     print(os.waitpid(child, 0)[1], HostMonitor.shared().is_running, chat().host is not None)
     """
     )

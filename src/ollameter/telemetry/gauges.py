@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
-from opentelemetry import metrics as otel_metrics
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
-from ollameter._version import __version__
 from ollameter.host.monitor import HostMonitor
 from ollameter.host.readings import MemoryUse, Snapshot
 from ollameter.telemetry import names
-from ollameter.telemetry.context import is_stand_in
+from ollameter.telemetry.observables import PerProvider
 
 _log = logging.getLogger("ollameter.telemetry")
 _VARIABLE = "OLLAMETER_HOST_METRICS"
@@ -28,23 +25,14 @@ Observer = Callable[[Snapshot], Iterator[Observation]]
 def register(meter_provider: MeterProvider | None, monitor: HostMonitor) -> None:
     """Show the machine through a meter provider; None is the global one.
 
-    The gauges are made once for each meter provider, by whoever comes first: a second observable
-    of the same name would be silently ignored. `OLLAMETER_HOST_METRICS=false` makes none, a comma
-    list leaves those names out. Shares of time appear once the monitor has seen a whole second.
+    The gauges are made once for each meter provider, by whoever comes first.
+    `OLLAMETER_HOST_METRICS=false` makes none, a comma list leaves those names out. Shares of time
+    appear once the monitor has seen a whole second.
     """
-    left_out = _left_out()
-    if left_out is None:
+    if not are_wanted():
         return
-    provider = otel_metrics.get_meter_provider() if meter_provider is None else meter_provider
-    with _lock:
-        monitors = _registered.get(provider)
-        if monitors is None:
-            monitors = _registered[provider] = _Monitors()
-            if is_stand_in(provider):
-                _stand_in.append(monitors)
-            if len(_sharing_gauges(monitors)) == 1:
-                meter = otel_metrics.get_meter(names.SCOPE, __version__, provider, names.SCHEMA_URL)
-                _create(meter, monitors, left_out)
+    monitors = _registered.of(meter_provider)
+    with _registered.lock:
         monitors.add(monitor)
 
 
@@ -67,7 +55,7 @@ class _Monitors:
 
     def latest(self) -> Snapshot | None:
         """Return the first snapshot that there is, with the servers of all."""
-        refs = (ref for monitors in _sharing_gauges(self) for ref in monitors._refs)  # noqa: SLF001  # its own kind
+        refs = (ref for monitors in _registered.sharing(self) for ref in monitors._refs)  # noqa: SLF001  # its own kind
         found = [s for ref in refs if (seen := ref()) is not None and (s := seen.latest()) is not None]
         if len(found) < 2:
             return found[0] if found else None
@@ -83,29 +71,6 @@ class _Monitors:
             return () if snapshot is None else tuple(observe(snapshot))
 
         return observations
-
-
-_lock = threading.Lock()
-_registered: weakref.WeakKeyDictionary[MeterProvider, _Monitors] = weakref.WeakKeyDictionary()
-_stand_in: list[_Monitors] = []  # those of the API's stand-in for an SDK to come, once there are any
-
-
-def _sharing_gauges(monitors: _Monitors) -> list[_Monitors]:
-    """Return those behind the same gauges: an SDK takes over what its stand-in was given before."""
-    real = _registered.get(otel_metrics.get_meter_provider()) if _stand_in else None
-    if real is None or real in _stand_in or monitors not in (*_stand_in, real):
-        return [monitors]
-    return [*_stand_in, real]
-
-
-def _free_lock() -> None:
-    """Make a new lock in a forked child: a thread that is not there may hold the old one."""
-    global _lock  # the module's own
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_lock)
 
 
 def _cpu(snapshot: Snapshot) -> Iterator[Observation]:
@@ -221,12 +186,16 @@ _INSTRUMENTS: dict[str, tuple[str, str, str, Observer]] = {
 }  # fmt: skip
 
 
-def _create(meter: Meter, monitors: _Monitors, left_out: frozenset[str]) -> None:
+def _create(meter: Meter, monitors: _Monitors) -> None:
+    left_out = _left_out() or frozenset()
     if unknown := sorted(left_out - _INSTRUMENTS.keys()):
         _log.warning("%s: no host metric is called %s", _VARIABLE, ", ".join(unknown))
     for name, (create, unit, description, observe) in _INSTRUMENTS.items():
         if name not in left_out:
             getattr(meter, create)(name, [monitors.callback(observe)], unit, description)
+
+
+_registered: PerProvider[_Monitors] = PerProvider(_Monitors, _create)
 
 
 def _left_out() -> frozenset[str] | None:

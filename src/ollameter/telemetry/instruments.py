@@ -17,6 +17,7 @@ from ollameter.metrics import PerformanceMetrics
 from ollameter.telemetry import names
 from ollameter.telemetry.attributes import is_number
 from ollameter.telemetry.guard import note_fault
+from ollameter.telemetry.observables import ActiveCalls, Kind, active_calls_of
 
 Attributes = Mapping[str, Any]
 _CACHED_CALLERS = 256  # kinds of calls; past that the cache starts anew
@@ -29,9 +30,10 @@ _LIKE_ON_THE_SPAN = (
 class Dimensions:
     """The attributes of one kind of call, as each group of metrics wants them, sorted by name."""
 
-    __slots__ = ("gen_ai", "input", "ollama", "output")
+    __slots__ = ("gen_ai", "input", "kind", "ollama", "output")
 
     def __init__(self, operation: str, model: str, address: str, port: int) -> None:
+        self.kind: Kind = (operation, model, address, port)
         call = {names.OPERATION_NAME: operation, names.REQUEST_MODEL: model}
         provider = {names.PROVIDER_NAME: names.PROVIDER}
         where = {names.SERVER_ADDRESS: address}
@@ -45,21 +47,21 @@ class Dimensions:
 class Instruments:
     """Records what a call cost; attribute dicts are made once for each kind of call."""
 
-    def __init__(self, meter: Meter, *, times_chunks: bool = False, server_view: bool = False) -> None:
+    def __init__(
+        self, meter: Meter, active: ActiveCalls, *, times_chunks: bool = False, server_view: bool = False
+    ) -> None:
         self.times_chunks = times_chunks
+        self.active = active
         self._duration = _histogram(meter, names.OPERATION_DURATION)
         self._first_chunk = _histogram(meter, names.TIME_TO_FIRST_CHUNK)
         self._tokens = _histogram(meter, names.TOKEN_USAGE)
         self._per_chunk = _histogram(meter, names.TIME_PER_OUTPUT_CHUNK) if times_chunks else None
         self._shared = [(name, _histogram(meter, name)) for name in _LIKE_ON_THE_SPAN]
         self._server = _ServerView(meter) if server_view else None
-        active, cold, retries = (
-            names.METRICS[name] for name in (names.ACTIVE_REQUESTS, names.COLD_STARTS, names.RETRIES)
-        )
-        self._active = meter.create_up_down_counter(active.name, active.unit, active.description)
+        cold, retries = (names.METRICS[name] for name in (names.COLD_STARTS, names.RETRIES))
         self._cold_starts = meter.create_counter(cold.name, cold.unit, cold.description)
         self._retries = meter.create_counter(retries.name, retries.unit, retries.description)
-        self._dimensions: dict[tuple[str, str, str, int], Dimensions] = {}
+        self._dimensions: dict[Kind, Dimensions] = {}
 
     def dimensions(self, operation: str, model: str, address: str, port: int) -> Dimensions:
         """Return the attributes for a kind of call."""
@@ -69,11 +71,8 @@ class Instruments:
             if len(self._dimensions) >= _CACHED_CALLERS:
                 self._dimensions.clear()
             found = self._dimensions[key] = Dimensions(*key)
+            self.active.know(found)
         return found
-
-    def started(self, of: Dimensions, context: Context) -> None:
-        """Count a call that has begun."""
-        _add(self._active, 1, of.ollama, context)
 
     def ended(
         self,
@@ -84,7 +83,6 @@ class Instruments:
         gaps_s: Sequence[float] = (),
     ) -> None:
         """Record a call that has ended; `described` is what its span says of the same numbers."""
-        _add(self._active, -1, of.ollama, context)
         known, plain = described.get, of.gen_ai
         failed = metrics.error_type
         duration = plain if failed is None else {names.ERROR_TYPE: failed, **plain}
@@ -143,7 +141,8 @@ def instruments_of(meter_provider: Any) -> Instruments:
             made = _made[provider] = {}
         if asked not in made:
             meter = otel_metrics.get_meter(names.SCOPE, __version__, provider, names.SCHEMA_URL)
-            made[asked] = Instruments(meter, times_chunks=asked[0], server_view=asked[1])
+            active = active_calls_of(meter_provider)
+            made[asked] = Instruments(meter, active, times_chunks=asked[0], server_view=asked[1])
         return made[asked]
 
 

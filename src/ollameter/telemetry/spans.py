@@ -78,7 +78,7 @@ class Telemetry:
         call = CallSpan(self, self._span(name, parent, started, start_ns), parent, start_ns, address)
         call.request, call.started = request, started
         call.of = self.instruments.dimensions(request.operation, request.model, address, port)
-        self.instruments.started(call.of, call.context)
+        self.instruments.active.add(call)
         return call
 
     def start_operation(self, name: str, address: str, port: int, start_ns: int) -> CallSpan:
@@ -174,6 +174,7 @@ class CallSpan:
         if self._ended or (self._span is None and self.of is None):
             return
         self._ended = True
+        self._telemetry.instruments.active.discard(self)
         work = partial(guarded, "end a call", self._end, metrics, error, message, gaps_s)
         # A finalizer may run anywhere; what it ends was left by its owner.
         left = isinstance(error, GeneratorExit) or (metrics is not None and metrics.outcome == "abandoned")
