@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import threading
 from collections.abc import Mapping
@@ -14,12 +15,16 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.cookies import extract_cookies_to_jar
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection, _ResponseOptions
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ollameter.providers.deadlines import Guard
 from ollameter.providers.http import HttpSettings
 
+_OF_A_TRACE = ("traceparent", "tracestate", "baggage")
+_OF_A_CALL = {*_OF_A_TRACE, "Content-Length"}
+_JOINED_BYTES = 1 << 16  # a longer body is not copied to follow its head at once
+_BREAK = re.compile(r"[\r\n\0]")
 sending: threading.local = threading.local()  # the guard of the call that this thread is opening
 
 
@@ -39,6 +44,7 @@ class _GuardedConnection:
 
     sock: socket.socket | None
     _twin: socket.socket | None = None
+    _body: bytes | None = None
 
     def connect(self) -> None:
         try:
@@ -66,12 +72,40 @@ class _GuardedConnection:
             guard.arm("first_byte")
         return super().getresponse()  # type: ignore[misc]  # mixed into urllib3's
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **how: Any) -> None:
         guard: Guard | None = getattr(sending, "guard", None)
+        connection: Any = super()
         if guard is not None and self.sock is not None:
             guard.hold(partial(_shut, self.sock))
             guard.arm("first_byte")  # connected before: what can take long now is writing
-        super().request(*args, **kwargs)  # type: ignore[misc]  # mixed into urllib3's
+            if isinstance(headers, Rendered):
+                self._send_rendered(connection, method, url, body, headers, how)
+                return
+        connection.request(method, url, body=body, headers=headers, **how)
+
+    def _send_rendered(
+        self, connection: Any, method: str, url: str, body: bytes, headers: Rendered, how: Any
+    ) -> None:
+        """Send as urllib3 does, with headers that were checked and joined before, in one piece."""
+        how.pop("chunked", None)
+        self.sock.settimeout(self.timeout)  # type: ignore[attr-defined,union-attr]  # urllib3's own
+        options = _ResponseOptions(request_method=method, request_url=url, **how)
+        setattr(self, "_response_options", options)  # noqa: B010  # urllib3's own, which mypy takes for ours
+        connection.putrequest(method, url, skip_accept_encoding=True)
+        self._buffer.append(headers.lines)  # type: ignore[attr-defined]  # where putheader puts them
+        self._body = body
+        connection.endheaders()
+
+    def send(self, data: Any) -> None:
+        """Write, and after a rendered head its body at once: one system call, one packet."""
+        body, self._body = self._body, None
+        connection: Any = super()
+        if body is not None and len(body) <= _JOINED_BYTES:
+            connection.send(data + body)
+            return
+        connection.send(data)
+        if body:
+            connection.send(body)
 
 
 class _GuardedHttp(_GuardedConnection, HTTPConnection):
@@ -133,6 +167,16 @@ def _shut(sock: socket.socket) -> None:
         pass  # closed meanwhile
 
 
+class Rendered(dict[str, str]):
+    """Headers together with the lines they make: what was checked once is not checked again."""
+
+    lines: bytes
+
+    def copy(self) -> Rendered:
+        """Return itself: urllib3 copies to add a proxy's headers, of which there are none."""
+        return self
+
+
 class ShortWay:
     """Sends straight through the pool of a session of ours: requests prepares it all only once."""
 
@@ -145,6 +189,9 @@ class ShortWay:
         self._method, self._target = method, prepared.path_url
         prepared.headers.pop("Content-Length", None)
         self._headers = dict(prepared.headers)
+        names = {name.lower() for name in self._headers}
+        is_usual = names >= {"accept-encoding", "user-agent"} and not names & {"host", *_OF_A_TRACE}
+        self._lines = _lines(self._headers) if is_usual else None  # None: left to the libraries
         self._cookies = session.cookies
         adapter: Any = session.get_adapter(url)
         self._pool = adapter.get_connection_with_tls_context(prepared, verify, cert=settings.cert)
@@ -158,7 +205,7 @@ class ShortWay:
             self._method,
             self._target,
             body=body,
-            headers={**self._headers, **headers, "Content-Length": str(len(body))},
+            headers=self._with({**headers, "Content-Length": str(len(body))}),
             redirect=False,
             assert_same_host=False,
             preload_content=False,
@@ -170,6 +217,18 @@ class ShortWay:
             keep: Any = extract_cookies_to_jar  # requests has no types for it
             keep(self._cookies, self._prepared, response)
         return response
+
+    def _with(self, own: Mapping[str, str]) -> dict[str, str]:
+        """Return all headers, as lines already when those of the call are what is known to be sound."""
+        found = Rendered({**self._headers, **own})
+        if self._lines is None or not own.keys() <= _OF_A_CALL or _BREAK.search("".join(own.values())):
+            return dict(found)
+        found.lines = f"{self._lines}\r\n{_lines(own)}".encode("latin-1")
+        return found
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    return "\r\n".join([f"{name}: {value}" for name, value in headers.items()])
 
 
 def is_wrapped() -> bool:
