@@ -41,7 +41,7 @@ class Observer:
         metrics: PerformanceMetrics | None,
         error: BaseException | None,
         message: Any,
-        gaps_s: Any = (),
+        arrivals: Any = (),
     ) -> None:
         """Note the end."""
         self.ends.append((metrics, error, message()))

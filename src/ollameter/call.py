@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any, Protocol
 
 import msgspec
@@ -26,7 +25,6 @@ from ollameter.metrics import HostLoad, ModelFacts, Outcome, PerformanceMetrics,
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JOIN_EVERY = (1 << 13) - 1  # chunks, as a mask
 _NO_TIMINGS = ServerTimings()
-_TIMING_FIELDS = ServerTimings.__struct_fields__
 
 OPEN: set[Call] = set()
 """Every call of this process that has begun and not ended: what is left at exit ends there."""
@@ -68,11 +66,11 @@ class CallObserver(Protocol):
         metrics: PerformanceMetrics | None,
         error: BaseException | None,
         message: Callable[[], Message],
-        gaps_s: Sequence[float] = (),
+        arrivals: Sequence[float] = (),
     ) -> None:
         """Take note of how the call ended; `message()` builds the answer so far when wanted.
 
-        `gaps_s` are the times between chunks, when the call was told to take them.
+        `arrivals` are when its chunks came, in seconds, when the call was told to take them.
         """
 
 
@@ -128,7 +126,6 @@ class Call:
         self.metrics: PerformanceMetrics | None = None
         self.observer: CallObserver | None = None
         self._server = (server_address, server_port)
-        self._clock = clock
         self._window = window
         self._model_view = model_view
         self._on_end = on_end
@@ -141,11 +138,13 @@ class Call:
         self._tool_calls: list[ToolCall] = []
         self._logprobs: list[Any] = []
         self._chunks = 0
-        self._arrivals: list[float] | None = [] if time_chunks and request.stream else None
+        self._arrivals: list[float] = []
+        self._note_arrival = self._arrivals.append if time_chunks and request.stream else None
+        self._now = clock.seconds
         self._first_at: float | None = None
         self._answer_at: float | None = None
         self.start_ns: int = clock.unix_ns()
-        self._started = clock.seconds()
+        self._started = self._now()
         OPEN.add(self)
 
     def add(self, chunk: Chunk, final: Final | None) -> None:
@@ -153,8 +152,8 @@ class Call:
         self._chunks += 1
         if self._answer_at is None:
             self._note_first(chunk)
-        if self._arrivals is not None:
-            self._arrivals.append(self._clock.seconds())
+        if self._note_arrival is not None:
+            self._note_arrival(self._now())
         self._write(chunk.text)
         if not self._chunks & _JOIN_EVERY:
             self._text.getvalue()  # joins what StringIO would keep as up to 100,000 texts apart
@@ -235,7 +234,7 @@ class Call:
         return self.metrics, self._final
 
     def _note_first(self, chunk: Chunk) -> None:
-        now = self._clock.seconds()
+        now = self._now()
         if self._first_at is None:
             self._first_at = now
         if chunk.text or chunk.tool_calls or not chunk.thinking:
@@ -246,7 +245,7 @@ class Call:
             if self._ended:
                 return False
             self._ended = True
-            duration_s = self._clock.seconds() - self._started
+            duration_s = self._now() - self._started
             error_type = _error_type(outcome, error)
             self.metrics = metrics = self._measured(duration_s, outcome, error_type)
         OPEN.discard(self)
@@ -255,7 +254,7 @@ class Call:
         if self._on_end is not None:
             self._on_end(metrics)
         if self.observer is not None:
-            self.observer.end(metrics, error, self.message, _gaps_s(self._arrivals))
+            self.observer.end(metrics, error, self.message, self._arrivals)
         return True
 
     def _measured(self, duration_s: float, outcome: Outcome, error_type: str | None) -> PerformanceMetrics:
@@ -273,7 +272,14 @@ class Call:
             outcome=outcome,
             error_type=error_type,
             finish_reason=None if final is None else final.finish_reason,
-            **{name: getattr(timings, name) for name in _TIMING_FIELDS},
+            total_duration=timings.total_duration,
+            load_duration=timings.load_duration,
+            prompt_eval_count=timings.prompt_eval_count,
+            prompt_eval_duration=timings.prompt_eval_duration,
+            eval_count=timings.eval_count,
+            eval_duration=timings.eval_duration,
+            prompt_eval_cached_count=timings.prompt_eval_cached_count,
+            extra=timings.extra,
             duration_s=duration_s,
             time_to_first_chunk_s=self._since_start(self._first_at) if streaming else None,
             time_to_first_answer_s=self._since_start(self._answer_at) if streaming else None,
@@ -287,10 +293,6 @@ class Call:
 
     def _since_start(self, at: float | None) -> float | None:
         return None if at is None else at - self._started
-
-
-def _gaps_s(arrivals: list[float] | None) -> list[float]:
-    return [after - before for before, after in pairwise(arrivals or ())]
 
 
 def end_open_calls() -> None:

@@ -121,11 +121,11 @@ def test_the_servers_own_metrics_are_opt_in(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_time_between_chunks_is_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """One record a gap; a gap that is no number is none."""
     plain = Seen()
-    begin(plain.telemetry()).end(measured(), None, answer, [0.1])
+    begin(plain.telemetry()).end(measured(), None, answer, [0.1, 0.2])
     monkeypatch.setenv("OLLAMETER_CHUNK_METRICS", "true")
     seen = Seen()
     telemetry = seen.telemetry()
-    begin(telemetry).end(measured(), None, answer, [0.25, 0.5, float("nan"), -1.0])
+    begin(telemetry).end(measured(), None, answer, [1.0, 1.25, 1.75, float("nan"), 3.0, 2.0])
     (point,) = seen.metrics()["gen_ai.client.operation.time_per_output_chunk"].data.data_points
 
     assert (point.count, point.sum, dict(point.attributes)) == (2, 0.75, ALWAYS)

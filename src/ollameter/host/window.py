@@ -62,21 +62,22 @@ class Window:
             return None
         ended_s = self._clock()
         process_s = time.process_time() - self._process_s
-        span = sampling.fast.span(self._fast_from, self._started_s)
-        if span is None or (not span.samples and ended_s - span.newest_s > _NEAR_S):
-            return None
         # A forked child's clock starts at 0: what the parent used is not known here.
         process_cpu_s = process_s if process_s >= 0 else None
-        if span.samples or sampling.slow.count != self._slow_from or latest.gpus:
-            return self._summary(sampling, latest, span, process_cpu_s, ended_s - self._started_s)
-        # Between two samples all calls look at the same one: it is summarised once for all.
+        fast, is_between = sampling.fast, sampling.slow.count == self._slow_from and not latest.gpus
         key = (id(latest), self._servers.is_local(self._host), self._port)
-        near = sampling.nearest.get(key)
-        if near is None:
-            load = self._summary(sampling, latest, span, None, 0.0)
-            near = (latest, load)  # with the snapshot, so that no other one gets its id
-            sampling.nearest = {key: near}
-        return msgspec.structs.replace(near[1], process_cpu_s=process_cpu_s)
+        # Between two samples all calls look at the same one: it is summarised once for all.
+        near = sampling.nearest.get(key) if is_between and fast.count == self._fast_from else None
+        if near is not None:
+            is_near = ended_s - fast.time(fast.count - 1) <= _NEAR_S
+            return msgspec.structs.replace(near[1], process_cpu_s=process_cpu_s) if is_near else None
+        span = fast.span(self._fast_from, self._started_s)
+        if span is None or (not span.samples and ended_s - span.newest_s > _NEAR_S):
+            return None
+        load = self._summary(sampling, latest, span, process_cpu_s, ended_s - self._started_s)
+        if is_between and not span.samples:
+            sampling.nearest = {key: (latest, load)}  # with the snapshot, so that no other gets its id
+        return load
 
     def _summary(
         self,

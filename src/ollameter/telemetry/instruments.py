@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from opentelemetry import metrics as otel_metrics
@@ -80,7 +81,7 @@ class Instruments:
         described: Attributes,
         of: Dimensions,
         context: Context,
-        gaps_s: Sequence[float] = (),
+        arrivals: Sequence[float] = (),
     ) -> None:
         """Record a call that has ended; `described` is what its span says of the same numbers."""
         known, plain = described.get, of.gen_ai
@@ -100,7 +101,8 @@ class Instruments:
         if attempts > 1:
             _add(self._retries, attempts - 1, of.ollama, context)
         if self._per_chunk is not None:
-            for gap_s in gaps_s:
+            for before, at in pairwise(arrivals):
+                gap_s = at - before
                 _record(self._per_chunk, gap_s if is_number(gap_s) else None, plain, context)
         if self._server is not None:
             self._server.record(metrics, described, plain, context)

@@ -164,7 +164,7 @@ class CallSpan:
         metrics: PerformanceMetrics | None,
         error: BaseException | None,
         message: Callable[[], Message],
-        gaps_s: Sequence[float] = (),
+        arrivals: Sequence[float] = (),
     ) -> None:
         """Write what is known of the end, record the metrics, and end the span, whatever fails.
 
@@ -175,7 +175,7 @@ class CallSpan:
             return
         self._ended = True
         self._telemetry.instruments.active.discard(self)
-        work = partial(guarded, "end a call", self._end, metrics, error, message, gaps_s)
+        work = partial(guarded, "end a call", self._end, metrics, error, message, arrivals)
         # A finalizer may run anywhere; what it ends was left by its owner.
         left = isinstance(error, GeneratorExit) or (metrics is not None and metrics.outcome == "abandoned")
         if left and within_the_sdk():
@@ -188,7 +188,7 @@ class CallSpan:
         metrics: PerformanceMetrics | None,
         error: BaseException | None,
         message: Callable[[], Message],
-        gaps_s: Sequence[float],
+        arrivals: Sequence[float],
     ) -> None:
         end_ns = None
         try:
@@ -201,7 +201,7 @@ class CallSpan:
             else:
                 described = guarded("describe the end", end_attributes, metrics)
                 described = described or _end_of_operation(metrics, error)
-                self._telemetry.instruments.ended(metrics, described, self.of, self.context, gaps_s)
+                self._telemetry.instruments.ended(metrics, described, self.of, self.context, arrivals)
             if self.recording:
                 self._describe(described, error, end_ns)
             if metrics is not None and self.request is not None:
