@@ -231,16 +231,21 @@ def _lines(headers: Mapping[str, str]) -> str:
     return "\r\n".join([f"{name}: {value}" for name, value in headers.items()])
 
 
+_plain: tuple[Any, ...] = ()  # the functions that were found to be requests' own
+
+
 def is_wrapped() -> bool:
     """Whether requests is instrumented or mocked: whoever wraps it must see our requests."""
-    return not all(
-        type(send) is FunctionType and send.__globals__["__name__"] == module
-        for send, module in (
-            (requests.Session.send, "requests.sessions"),
-            (requests.Session.get_adapter, "requests.sessions"),
-            (HTTPAdapter.send, "requests.adapters"),
-        )
-    )
+    global _plain  # asked before each request: what has been looked at needs no second look
+    found: tuple[Any, ...] = (requests.Session.send, requests.Session.get_adapter, HTTPAdapter.send)
+    if found == _plain:
+        return False
+    modules = ("requests.sessions", "requests.sessions", "requests.adapters")
+    for send, module in zip(found, modules, strict=True):
+        if type(send) is not FunctionType or send.__globals__["__name__"] != module:
+            return True
+    _plain = found
+    return False
 
 
 def no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

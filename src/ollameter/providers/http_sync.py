@@ -64,6 +64,7 @@ class RequestsShell:
         self._where_to = settings.where(proxy)
         self._trusted = settings.trusted_authorities()
         self._ways: dict[str, ShortWay] = {}
+        self._has_cookies = False
         limit = settings.max_connections
         self._places = None if limit is None else threading.BoundedSemaphore(limit)
 
@@ -114,8 +115,13 @@ class RequestsShell:
         sending.guard = guard
         try:
             if body is not None and self._may_go_short():
-                return self._short_way(method, path).send(body, headers)
-            return self._send_by_session(method, path, body, headers, guard)
+                raw = self._short_way(method, path).send(body, headers)
+                # Asked here, not before each request: a jar walks through itself for it.
+                self._has_cookies = "Set-Cookie" in raw.headers and bool(self._session.cookies)
+            else:
+                raw = self._send_by_session(method, path, body, headers, guard)
+                self._has_cookies = bool(self._session.cookies)
+            return raw
         finally:
             sending.guard = None
 
@@ -150,7 +156,7 @@ class RequestsShell:
 
     def _may_go_short(self) -> bool:
         """Whether requests would add nothing: neither proxy, nor cookie, nor what wraps it."""
-        return not (self._proxies or self._session.cookies or is_wrapped())
+        return not (self._proxies or self._has_cookies or is_wrapped())
 
     def _short_way(self, method: str, path: str) -> ShortWay:
         way = self._ways.get(path)
