@@ -15,7 +15,7 @@ from benchmarks.peers import peers_python
 from benchmarks.sections import SERVER, Plan, Results, Run, scenarios
 
 _SECTIONS = ("calls", "at_once", "crowd", "accuracy", "imports", "idle", "memory")
-_QUICK = Plan(rounds=5, calls=100, import_rounds=3)
+_QUICK = Plan(rounds=5, calls=40, import_rounds=3)
 
 
 def main() -> int:

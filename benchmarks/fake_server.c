@@ -37,6 +37,7 @@ struct stamp { uint32_t at, kind; };
 struct piece { uint32_t size, stamps; struct stamp *stamp; char *bytes; };
 struct scenario { uint64_t interval, first_after; uint32_t repeat, pieces; struct piece *piece; };
 struct connection {
+    int asks; /* with GET */
     int fd, answering, blocked;
     struct scenario *of;
     size_t have, body_left, sent;
@@ -139,8 +140,13 @@ static int send_due(struct connection *c)
     return put(c, c->out, c->out_size);
 }
 
+/* What else a client may ask, without a body: which models are loaded. None. */
+static const char NOTHING_LOADED[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"models\":[]}";
+
 static int answer(struct connection *c)
 {
+    if (c->asks) return put(c, NOTHING_LOADED, sizeof NOTHING_LOADED - 1) < 0 ? -1 : 1;
     requests++;
     c->answering = 1;
     c->next = c->repeated = 0;
@@ -167,6 +173,7 @@ static int take(struct connection *c)
                 if (c->have >= MAX_HEAD - 1) return -1;
                 continue;
             }
+            c->asks = c->head[0] == 'G';
             char *length = strcasestr(c->head, "\r\ncontent-length:");
             size_t size = length && length < end ? strtoul(length + 17, NULL, 10) : 0;
             size_t came = c->have - (size_t)(end + 4 - c->head);

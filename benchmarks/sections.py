@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +16,15 @@ from benchmarks.scenarios import FRAMINGS, Scenario, burst, long_stream, paced, 
 from benchmarks.variants import CUT_OUT, OURS, VARIANTS
 
 CHUNKS = 4096
+PARTS = 5  # batches of calls in a round: what slows the machine down for a second disturbs few of them
 STREAMS = 4  # in a batch: a flush of all metrics falls upon each
 SHORT_CHUNKS = 64
 PER_SECOND = 50
 AT_ONCE = (1, 64, 512)
 CLIENT, SERVER = 0, 1  # processors
 
-_PEERS = ("ollama", "ollama + OpenLLMetry", "ollama + OpenInference", "ollama + OpenLIT")
+_TARGETED = "ollama + OpenLLMetry"  # what the asynchronous targets are about
+_PEERS = ("ollama", _TARGETED, "ollama + OpenInference", "ollama + OpenLIT")
 _OURS = (OURS, "ollameter, not sampled", "ollameter, no SDK", CUT_OUT)
 _SYNC = ("http.client", "requests", *_PEERS, *_OURS, "ollameter, arrival times",
          "ollameter, chunk metric")  # fmt: skip
@@ -36,7 +39,7 @@ class Plan:
     """How much is measured."""
 
     rounds: int = 11
-    calls: int = 300
+    calls: int = 60
     async_rounds: int = 3
     paced_rounds: int = 3
     import_rounds: int = 11
@@ -78,9 +81,10 @@ class Run:
             for work in (chat, stream):  # what is done the first time is not measured
                 work(workers)
             for turn in range(self._plan.rounds):
-                in_turn = _rotated(workers, turn)
-                self._note("calls", chat(in_turn), 1e6 / self._plan.calls)
-                self._note("chunks", stream(in_turn), 1e6 / CHUNKS / STREAMS)
+                for part in range(PARTS):
+                    in_turn = _shuffled(workers, PARTS * turn + part)
+                    self._note("calls", chat(in_turn), 1e6 / self._plan.calls)
+                self._note("chunks", stream(_shuffled(workers, turn)), 1e6 / CHUNKS / STREAMS)
             self.results["micro"] = workers[OURS].do("micro")
         self._served("calls and chunks")
 
@@ -93,8 +97,13 @@ class Run:
                 streams = partial(_each, "streams_async", scenario="short", n=n, at_once=at_once)
                 few = at_once == AT_ONCE[-1]  # there a peer needs a minute for what takes us a second
                 streams({name: w for name, w in workers.items() if not (few and VARIANTS[name].is_peer)})
-                for _ in range(2 if few else self._plan.async_rounds):
-                    for name, told in streams(workers).items():
+                for turn in range(2 if few else self._plan.async_rounds):
+                    in_turn = _shuffled(workers, turn)
+                    if few and turn:  # once is enough of the peers that no target is about
+                        in_turn = {
+                            name: in_turn[name] for name in ("aiohttp", OURS, _TARGETED) if name in in_turn
+                        }
+                    for name, told in streams(in_turn).items():
                         found = self.results.setdefault("streams", {}).setdefault(str(at_once), {})
                         found.setdefault(name, []).append(n / told["wall_s"])
         self._served("streams at once")
@@ -102,7 +111,7 @@ class Run:
     def crowd(self) -> None:
         """512 streams at the pace of a model: the share of a core, and how late chunks come."""
         self._section("512 streams at 50 chunks/s")
-        with self._started((OURS, "aiohttp", "ollama + OpenLLMetry")) as workers:
+        with self._started((OURS, "aiohttp", _TARGETED)) as workers:
             for turn in range(self._plan.paced_rounds):
                 for name, worker in workers.items():
                     if turn and VARIANTS[name].is_peer:
@@ -175,11 +184,10 @@ class Run:
             self.results.setdefault(section, {}).setdefault(name, []).append(one["cpu_s"] * factor)
 
 
-def _rotated(workers: dict[str, Process], by: int) -> dict[str, Process]:
+def _shuffled(workers: dict[str, Process], turn: int) -> dict[str, Process]:
     """Return the workers in another order: who comes after whom must not matter."""
-    names = list(workers)
-    by %= len(names)
-    return {name: workers[name] for name in names[by:] + names[:by]}
+    names = random.Random(turn).sample(list(workers), len(workers))  # noqa: S311  # no secret
+    return {name: workers[name] for name in names}
 
 
 def _each(what: str, workers: dict[str, Process], **how: Any) -> dict[str, Any]:

@@ -90,6 +90,20 @@ def test_a_stream_is_measured_from_its_call_to_its_done_line() -> None:
     )  # fmt: skip
 
 
+def test_a_long_answer_is_whole_wherever_it_is_looked_at() -> None:
+    """Its text is joined part by part: nothing is lost or said twice between two parts."""
+    call, *_ = begin()
+    said = ""
+    for number in range(5_000):
+        said += f"{number} "
+        call.add(Chunk(f"{number} "), None)
+        if number % 509 == 0 or 2_040 < number < 2_055:
+            assert call.text == said
+    call.add(Chunk("end", final=True), FINAL)
+
+    assert call.reply().text == said + "end"
+
+
 def test_a_whole_answer_has_no_chunks_to_time() -> None:
     """They are None, not 0 and 1."""
     call, _, _, _ = begin(stream=False)
