@@ -32,11 +32,12 @@ def main() -> int:
         for section in ("calls", "imports") if options.quick else options.only or _SECTIONS:
             getattr(run, section)()
     found = {"machine": report.machine(), **run.results}
-    print(report.markdown(found))
+    earlier = [json.loads(path.read_text(encoding="utf-8")) for path in options.earlier]
+    print(report.markdown(found, earlier))
     for path, text in (
         (options.json, json.dumps(found, indent=1)),
-        (options.report, report.markdown(found)),
-        (options.html, report.as_html(found)),
+        (options.report, report.markdown(found, earlier)),
+        (options.html, report.as_html(found, earlier)),
     ):
         if path is not None:
             path.write_text(text, encoding="utf-8")
@@ -48,6 +49,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute, and only against gross regressions")
     parser.add_argument("--only", nargs="+", choices=_SECTIONS, help="these sections")
+    parser.add_argument(
+        "--earlier", nargs="+", type=Path, default=[], metavar="JSON", help="set these runs beside this one"
+    )
     parser.add_argument("--json", type=Path, help="write everything that was measured")
     parser.add_argument("--report", type=Path, help="write the tables as Markdown")
     parser.add_argument("--html", type=Path, help="write the tables as HTML")

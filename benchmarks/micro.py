@@ -19,6 +19,7 @@ from ollameter.messages import Request
 from ollameter.wire.ollama import ChunkReader
 from ollameter.wire.request import chat_request, encode
 
+CALIBRATION = "json.loads of one chunk line"  # by which machines are compared
 _ROUNDS, _BATCH_S = 9, 0.02
 _HOST, _PORT = "127.0.0.1", 11434
 _TICKS = 4 * 60 * 15
@@ -28,7 +29,7 @@ def steps() -> dict[str, Any]:
     """Return the median of each step; spans and records go to the global providers."""
     line = chunk_line()
     found = {
-        "json.loads of one chunk line": lambda: json.loads(line),
+        CALIBRATION: lambda: json.loads(line),
         "ChunkReader: one chunk line": _decoding(line),
         "ChunkReader: a whole answer": _decoding_whole(),
         "validate and encode a chat": lambda: encode(_request(stream=False).body),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import platform
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figure, ratio
+from benchmarks.micro import CALIBRATION
 from benchmarks.sections import AT_ONCE, CHUNKS, PER_SECOND, Results
 from benchmarks.targets import rows
-from benchmarks.variants import OURS
+from benchmarks.variants import OURS, VARIANTS
 
 
 @dataclass(frozen=True)
@@ -58,21 +60,29 @@ def machine() -> dict[str, str]:
     }
 
 
-def tables(found: Results) -> list[Table]:
+def tables(found: Results, earlier: Sequence[Results] = ()) -> list[Table]:
     """Return what a run found; sections that were left out are left out here."""
-    made = [_targets(found), _side_by_side(found), _concurrent(found), _accuracy(found), _micro(found)]
+    made = [
+        _targets(found),
+        _runs([*earlier, found]),
+        _side_by_side(found),
+        _concurrent(found),
+        _accuracy(found),
+        _micro(found),
+    ]
     made += [_server(found), _machine(found)]
     return [table for table in made if table.body]
 
 
-def markdown(found: Results) -> str:
-    """Return the whole report as Markdown."""
-    return "# Performance: results\n\n" + "\n\n".join(table.markdown() for table in tables(found)) + "\n"
+def markdown(found: Results, earlier: Sequence[Results] = ()) -> str:
+    """Return the whole report as Markdown; `earlier` runs are set beside the last one."""
+    parts = [table.markdown() for table in tables(found, earlier)]
+    return "# Performance: results\n\n" + "\n\n".join(parts) + "\n"
 
 
-def as_html(found: Results) -> str:
-    """Return the whole report as one HTML page."""
-    body = "\n".join(table.html() for table in tables(found))
+def as_html(found: Results, earlier: Sequence[Results] = ()) -> str:
+    """Return the whole report as one HTML page; `earlier` runs are set beside the last one."""
+    body = "\n".join(table.html() for table in tables(found, earlier))
     style = "body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:left;border-top:1px solid #ccc}"
     return f"<!doctype html><meta charset=utf-8><title>Performance</title><style>{style}</style>\n{body}\n"
 
@@ -83,7 +93,33 @@ def _targets(found: Results) -> Table:
         "Medians over rounds, with quartiles. CPU is `process_time` of the client process; ratios are "
         "taken round by round, so that what disturbs a round disturbs both sides of it."
     )
+    if micro := found.get("micro"):
+        note += (
+            f" Calibration for the rows in µs, ms and shares of a core: `json.loads` of one chunk line "
+            f"takes {micro[CALIBRATION]:.1f} µs here; where these targets were set it took 1.9."
+        )
     return Table("Targets", ("row", "work", "target", "measured", "met"), body, note)
+
+
+def _runs(found: Sequence[Results]) -> Table:
+    """Set the medians of several runs beside each other: how far they are apart, of their middle."""
+    body = []
+    for same in zip(*map(rows, found), strict=True) if len(found) > 1 else ():
+        known = [row.figure.median for row in same if row.figure is not None]
+        middle = statistics.median(known) if known else 0.0
+        apart = f"{(max(known) - min(known)) / abs(middle):.0%}" if middle else ""
+        cells = (
+            "" if row.figure is None else f"{row.figure.median:.{row.digits}f}{row.unit}" for row in same
+        )
+        body.append((same[0].number, same[0].work, *cells, apart))
+    head = ("row", "work", *(f"run {n}" for n in range(1, len(found) + 1)), "apart")
+    note = "Medians; apart: the greatest less the smallest, as a share of the middle one."
+    return Table("The runs", head, body, note)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Return variants in the order in which they are described, whichever was measured first."""
+    return [name for name in VARIANTS if name in set(names)]
 
 
 def _side_by_side(found: Results) -> Table:
@@ -96,7 +132,7 @@ def _side_by_side(found: Results) -> Table:
             Figure.of(chunks[name]).text(),
             ratio(chunks[name], chunks["requests"]).text(),
         )
-        for name in calls
+        for name in _in_order(calls)
     ]
     head = ("variant", "µs a call", "against requests", "µs a chunk", "against requests")
     note = (
@@ -108,7 +144,7 @@ def _side_by_side(found: Results) -> Table:
 def _concurrent(found: Results) -> Table:
     streams, crowd = found.get("streams", {}), found.get("crowd", {})
     body = []
-    for name in next(iter(streams.values()), {}):
+    for name in _in_order(next(iter(streams.values()), {})):
         cells = [Figure.of(streams[n][name]).text(0) if n in streams else "" for n in map(str, AT_ONCE)]
         told = crowd.get(name)
         cells += (

@@ -36,6 +36,11 @@ class Row:
         return "not measured" if self.figure is None else self.figure.text(self.digits, self.unit)
 
     @property
+    def median(self) -> str:
+        """The median alone in words."""
+        return "not measured" if self.figure is None else f"{self.figure.median:.{self.digits}f}{self.unit}"
+
+    @property
     def met(self) -> str:
         """Whether the median keeps the bound."""
         if self.figure is None:
