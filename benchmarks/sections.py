@@ -26,7 +26,7 @@ CLIENT, SERVER = 0, 1  # processors
 _TARGETED = "ollama + OpenLLMetry"  # what the asynchronous targets are about
 _PEERS = ("ollama", _TARGETED, "ollama + OpenInference", "ollama + OpenLIT")
 _OURS = (OURS, "ollameter, not sampled", "ollameter, no SDK", CUT_OUT)
-_SYNC = ("http.client", "requests", *_PEERS, *_OURS, "ollameter, arrival times",
+_SYNC = ("http.client", "requests", *_PEERS, *_OURS, "the SDK alone", "ollameter, arrival times",
          "ollameter, chunk metric")  # fmt: skip
 _ASYNC = ("aiohttp", *_PEERS, OURS)
 _EXACT = ("http.client", "requests", *_PEERS, OURS)

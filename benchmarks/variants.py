@@ -56,6 +56,7 @@ VARIANTS: dict[str, Variant] = {
     "ollameter, not sampled": Variant(clients.Ours, sdk=False),
     "ollameter, no SDK": Variant(clients.Ours),
     "ollameter, telemetry cut out": Variant(partial(clients.Ours, cut_out=True)),
+    "the SDK alone": Variant(clients.Least, sdk=True),
     "ollameter, arrival times": Variant(partial(clients.Ours, takes_times=True), sdk=True),
     "ollameter, chunk metric": Variant(clients.Ours, sdk=True, env=_CHUNKS),
 }
