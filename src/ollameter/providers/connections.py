@@ -15,12 +15,15 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.cookies import extract_cookies_to_jar
-from urllib3.connection import HTTPConnection, HTTPSConnection, _ResponseOptions
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ollameter.providers.deadlines import Guard
 from ollameter.providers.http import HttpSettings
 
+# What urllib3 notes of a request for its answer; it has no public name, so it may go.
+_note_for_answer: Any = getattr(urllib3.connection, "_ResponseOptions", None)
+_NOTED = {"chunked", "preload_content", "decode_content", "enforce_content_length"}
 _OF_A_TRACE = ("traceparent", "tracestate", "baggage")
 _OF_A_CALL = {*_OF_A_TRACE, "Content-Length"}
 _JOINED_BYTES = 1 << 16  # a longer body is not copied to follow its head at once
@@ -78,7 +81,7 @@ class _GuardedConnection:
         if guard is not None and self.sock is not None:
             guard.hold(partial(_shut, self.sock))
             guard.arm("first_byte")  # connected before: what can take long now is writing
-            if isinstance(headers, Rendered):
+            if isinstance(headers, Rendered) and how.keys() <= _NOTED:
                 self._send_rendered(connection, method, url, body, headers, how)
                 return
         connection.request(method, url, body=body, headers=headers, **how)
@@ -89,12 +92,15 @@ class _GuardedConnection:
         """Send as urllib3 does, with headers that were checked and joined before, in one piece."""
         how.pop("chunked", None)
         self.sock.settimeout(self.timeout)  # type: ignore[attr-defined,union-attr]  # urllib3's own
-        options = _ResponseOptions(request_method=method, request_url=url, **how)
+        options = _note_for_answer(request_method=method, request_url=url, **how)
         setattr(self, "_response_options", options)  # noqa: B010  # urllib3's own, which mypy takes for ours
-        connection.putrequest(method, url, skip_accept_encoding=True)
-        self._buffer.append(headers.lines)  # type: ignore[attr-defined]  # where putheader puts them
-        self._body = body
-        connection.endheaders()
+        try:
+            connection.putrequest(method, url, skip_accept_encoding=True)
+            self._buffer.append(headers.lines)  # type: ignore[attr-defined]  # where putheader puts them
+            self._body = body
+            connection.endheaders()
+        finally:
+            self._body = None  # never after the head of another request
 
     def send(self, data: Any) -> None:
         """Write, and after a rendered head its body at once: one system call, one packet."""
@@ -191,6 +197,7 @@ class ShortWay:
         self._headers = dict(prepared.headers)
         names = {name.lower() for name in self._headers}
         is_usual = names >= {"accept-encoding", "user-agent"} and not names & {"host", *_OF_A_TRACE}
+        is_usual = is_usual and _note_for_answer is not None
         self._lines = _lines(self._headers) if is_usual else None  # None: left to the libraries
         self._cookies = session.cookies
         adapter: Any = session.get_adapter(url)

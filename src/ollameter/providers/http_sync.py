@@ -116,8 +116,8 @@ class RequestsShell:
         try:
             if body is not None and self._may_go_short():
                 raw = self._short_way(method, path).send(body, headers)
-                # Asked here, not before each request: a jar walks through itself for it.
-                self._has_cookies = "Set-Cookie" in raw.headers and bool(self._session.cookies)
+                if "Set-Cookie" in raw.headers:  # asked here: a jar walks through itself for it
+                    self._has_cookies = bool(self._session.cookies)
             else:
                 raw = self._send_by_session(method, path, body, headers, guard)
                 self._has_cookies = bool(self._session.cookies)

@@ -57,6 +57,10 @@ class PerProvider(Generic[Item]):
             return [item]
         return [*self._stand_ins, real]
 
+    def all(self) -> list[Item]:
+        """Return every item."""
+        return list(self._made.values())
+
     def _free_lock(self) -> None:
         """Have a new lock in a forked child: a thread that is not there may hold the old one."""
         self.lock: threading.Lock = threading.Lock()
@@ -86,8 +90,7 @@ class ActiveCalls:
         self._open: set[Counted] = set()
         self.add: Callable[[Counted], None] = self._open.add
         self.discard: Callable[[Counted], None] = self._open.discard
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._open.clear)  # they end in the parent
+        self.forget: Callable[[], None] = self._open.clear
 
     def know(self, of: Kindred) -> None:
         """Show a kind of call with 0 from now on; after too many others only while one is open."""
@@ -118,3 +121,13 @@ def _show_active(meter: Meter, active: ActiveCalls) -> None:
 
 
 _active: PerProvider[ActiveCalls] = PerProvider(ActiveCalls, _show_active)
+
+
+def _forget_parents_calls() -> None:
+    """Count none of them in a forked child: they end in the parent."""
+    for active in _active.all():
+        active.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents_calls)
