@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import clean_environment
+from benchmarks.variants import VARIANTS
 
 _UNWANTED = ("requests", "aiohttp", "psutil", "asyncio", "importlib.metadata")
 _PROBE = """
@@ -27,6 +29,14 @@ llm = OllamaProvider({url!r}, model="llama3.2")
 llm.chat([{{"role": "user", "content": "x"}}])
 modules = set(sys.modules)
 """
+_PEERS_CALL = """
+from benchmarks.variants import VARIANTS
+peer = VARIANTS[{name!r}]
+if peer.instrument is not None:
+    peer.instrument()
+peer.client({url!r}).chat()
+modules = set(sys.modules)
+"""
 _CASES = {
     "nothing": "modules = set(sys.modules)",
     "import requests": "import requests; modules = set(sys.modules)",
@@ -34,20 +44,28 @@ _CASES = {
 }
 
 
-def measure(url: str, processor: int, rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """Return what each case cost, in turn."""
-    cases = {**_CASES, "ollameter, after the first call": _CALL.format(url=url)}
+def measure(url: str, processor: int, rounds: int, peers: Path | None) -> dict[str, list[dict[str, Any]]]:
+    """Return what each case cost, in turn; without the peers' environment theirs are left out."""
+    own, theirs = Path(sys.executable), [name for name, variant in VARIANTS.items() if variant.is_peer]
+    cases = {name: (own, statements) for name, statements in _CASES.items()}
+    cases["ollameter, after the first call"] = (own, _CALL.format(url=url))
+    for name in theirs if peers is not None else ():
+        cases[f"{name}, after the first call"] = (peers or own, _PEERS_CALL.format(name=name, url=url))
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
     for _ in range(rounds + 1):  # the first writes the compiled modules
-        for name, statements in cases.items():
-            results[name].append(_run(statements, processor))
+        for name, (python, statements) in cases.items():
+            results[name].append(_run(python, statements, processor))
     return {name: found[1:] for name, found in results.items()}
 
 
-def _run(statements: str, processor: int) -> dict[str, Any]:
+def _run(python: Path, statements: str, processor: int) -> dict[str, Any]:
     program = _PROBE.format(processor=processor, statements=statements, unwanted=_UNWANTED)
     run = subprocess.run(
-        [sys.executable, "-c", program], env=clean_environment(), stdout=subprocess.PIPE, check=True
+        [str(python), "-c", program], env=clean_environment(), stdout=subprocess.PIPE, check=True
     )
-    found: dict[str, Any] = json.loads(run.stdout)
+    found: dict[str, Any] = json.loads(next(filter(_is_told, run.stdout.splitlines())))
     return found
+
+
+def _is_told(line: bytes) -> bool:
+    return line.startswith(b'{"cpu_s"')  # some libraries print as well

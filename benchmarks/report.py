@@ -62,15 +62,8 @@ def machine() -> dict[str, str]:
 
 def tables(found: Results, earlier: Sequence[Results] = ()) -> list[Table]:
     """Return what a run found; sections that were left out are left out here."""
-    made = [
-        _targets(found),
-        _runs([*earlier, found]),
-        _side_by_side(found),
-        _concurrent(found),
-        _accuracy(found),
-        _micro(found),
-    ]
-    made += [_server(found), _machine(found)]
+    made = [_targets(found), _runs([*earlier, found]), _side_by_side(found), _concurrent(found)]
+    made += [_imports(found), _accuracy(found), _micro(found), _server(found), _machine(found)]
     return [table for table in made if table.body]
 
 
@@ -182,6 +175,24 @@ def _accuracy(found: Results) -> Table:
             "reported first chunk less server's, ms", "reported duration less server's, ms")  # fmt: skip
     note = "Late: after the server wrote the chunk, by the same clock. Blank: not reported."
     return Table("Accuracy", head, body, note)
+
+
+def _imports(found: Results) -> Table:
+    told = found.get("imports", {})
+    base = [run["cpu_s"] for run in told.get("import requests", ())]
+    body = [
+        (
+            name,
+            Figure.of([run["cpu_s"] * 1e3 for run in runs]).text(0),
+            ratio([run["cpu_s"] for run in runs], base).text(),
+            Figure.of([run["rss_bytes"] / (1 << 20) for run in runs]).text(1),
+        )
+        for name, runs in told.items()
+    ]
+    head = ("fresh interpreter", "ms of CPU", "against import requests", "resident, MiB")
+    return Table(
+        "Side by side: imports", head, body, "After the first call: one whole chat, without an SDK."
+    )
 
 
 def _off(runs: Sequence[dict[str, Any]], name: str) -> str:

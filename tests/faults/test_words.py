@@ -81,16 +81,19 @@ def test_an_answer_whose_done_line_came_is_complete_whatever_follows(
     """A body that never ends delays nothing and fails nothing."""
     length = 10**6 if framing == "length" else None
     endless = Answer(lines=LINES, framing=framing, content_length=length, cut_after_lines=4, cut="hang")
-    fake.script("/api/chat", endless)
+    took_s = []
+    for _ in range(3):  # one may fall upon a moment in which the machine does something else
+        fake.script("/api/chat", endless)
+        with OllamaProvider(fake.base_url, model="llama3.2") as llm:
+            ran = run(llm, side, "stream")
 
-    with OllamaProvider(fake.base_url, model="llama3.2") as llm:
-        ran = run(llm, side, "stream")
+        assert (ran.text, ran.error) == ("Hello!", None)
+        assert ran.metrics is not None
+        assert ran.metrics.outcome == "completed"
+        assert fake.wait_until_closed()
+        took_s.append(ran.metrics.duration_s)
 
-    assert (ran.text, ran.error) == ("Hello!", None)
-    assert ran.metrics is not None
-    assert ran.metrics.outcome == "completed"
-    assert ran.metrics.duration_s < 0.1
-    assert fake.wait_until_closed()
+    assert min(took_s) < 0.1
 
 
 @both_sides
