@@ -38,13 +38,13 @@ Results = dict[str, Any]
 class Plan:
     """How much is measured."""
 
-    rounds: int = 11
+    rounds: int = 7
     calls: int = 60
-    async_rounds: int = 3
+    async_rounds: int = 2
     paced_rounds: int = 3
-    import_rounds: int = 11
+    import_rounds: int = 6
     many_calls: int = 100_000
-    idle_s: float = 20.0
+    idle_s: float = 12.0
 
 
 def scenarios() -> dict[str, Scenario]:
@@ -97,7 +97,7 @@ class Run:
                 streams = partial(_each, "streams_async", scenario="short", n=n, at_once=at_once)
                 few = at_once == AT_ONCE[-1]  # there a peer needs a minute for what takes us a second
                 streams({name: w for name, w in workers.items() if not (few and VARIANTS[name].is_peer)})
-                for turn in range(2 if few else self._plan.async_rounds):
+                for turn in range(self._plan.async_rounds):
                     in_turn = _shuffled(workers, turn)
                     if few and turn:  # once is enough of the peers that no target is about
                         in_turn = {
@@ -112,7 +112,7 @@ class Run:
         """512 streams at the pace of a model: the share of a core, and how late chunks come."""
         self._section("512 streams at 50 chunks/s")
         with self._started((OURS, "aiohttp", *_PEERS)) as workers:
-            for turn in range(self._plan.paced_rounds):
+            for turn in range(self._plan.async_rounds):
                 for name, worker in workers.items():
                     if turn and VARIANTS[name].is_peer:
                         continue  # once is enough to see that none of them can keep up
