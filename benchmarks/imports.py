@@ -46,11 +46,12 @@ _CASES = {
 
 def measure(url: str, processor: int, rounds: int, peers: Path | None) -> dict[str, list[dict[str, Any]]]:
     """Return what each case cost, in turn; without the peers' environment theirs are left out."""
-    own, theirs = Path(sys.executable), [name for name, variant in VARIANTS.items() if variant.is_peer]
+    own = Path(sys.executable)
     cases = {name: (own, statements) for name, statements in _CASES.items()}
     cases["ollameter, after the first call"] = (own, _CALL.format(url=url))
-    for name in theirs if peers is not None else ():
-        cases[f"{name}, after the first call"] = (peers or own, _PEERS_CALL.format(name=name, url=url))
+    if peers is not None:
+        for name in (name for name, variant in VARIANTS.items() if variant.is_peer):
+            cases[f"{name}, after the first call"] = (peers, _PEERS_CALL.format(name=name, url=url))
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
     for _ in range(rounds + 1):  # the first writes the compiled modules
         for name, (python, statements) in cases.items():

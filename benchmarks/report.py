@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -101,18 +101,15 @@ def _runs(found: Sequence[Results]) -> Table:
         known = [row.figure.median for row in same if row.figure is not None]
         middle = statistics.median(known) if known else 0.0
         apart = f"{(max(known) - min(known)) / abs(middle):.0%}" if middle else ""
-        cells = (
-            "" if row.figure is None else f"{row.figure.median:.{row.digits}f}{row.unit}" for row in same
-        )
-        body.append((same[0].number, same[0].work, *cells, apart))
+        body.append((same[0].number, same[0].work, *(row.median for row in same), apart))
     head = ("row", "work", *(f"run {n}" for n in range(1, len(found) + 1)), "apart")
     note = "Medians; apart: the greatest less the smallest, as a share of the middle one."
     return Table("The runs", head, body, note)
 
 
-def _in_order(names: Iterable[str]) -> list[str]:
+def _in_order(found: Container[str]) -> list[str]:
     """Return variants in the order in which they are described, whichever was measured first."""
-    return [name for name in VARIANTS if name in set(names)]
+    return [name for name in VARIANTS if name in found]
 
 
 def _side_by_side(found: Results) -> Table:

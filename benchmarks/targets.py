@@ -38,7 +38,7 @@ class Row:
     @property
     def median(self) -> str:
         """The median alone in words."""
-        return "not measured" if self.figure is None else f"{self.figure.median:.{self.digits}f}{self.unit}"
+        return "" if self.figure is None else f"{self.figure.median:.{self.digits}f}{self.unit}"
 
     @property
     def met(self) -> str:
