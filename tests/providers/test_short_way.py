@@ -122,8 +122,10 @@ def test_headers_of_a_trace_that_are_no_headers_are_refused_as_ever(fake: FakeOl
             way.send(b"{}", {"traceparent": "00\r\nX-Evil: 1"})
 
 
-def test_cookies_that_another_answer_set_are_not_forgotten(fake: FakeOllama) -> None:
-    """An answer without cookies says nothing of those that are there."""
+def test_cookies_that_another_answer_set_are_not_forgotten(
+    fake: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer without cookies, to an earlier request, says nothing of those that are there."""
     marked = Answer(body=whole_chat("Hi").body, headers={"Set-Cookie": "server=2; Path=/"})
     with OllamaProvider(fake.base_url, model="llama3.2") as llm:
         llm.chat(MESSAGES)
@@ -131,8 +133,9 @@ def test_cookies_that_another_answer_set_are_not_forgotten(fake: FakeOllama) -> 
         llm.chat(MESSAGES)
         shell: Any = llm._shell
         assert shell._has_cookies
-        shell._short_way("POST", "/api/chat")
-        llm.list_models()
+        with monkeypatch.context() as patch:
+            patch.setattr(shell, "_may_go_short", lambda: True)
+            llm.chat(MESSAGES)
         assert shell._has_cookies
         llm.chat(MESSAGES)
 

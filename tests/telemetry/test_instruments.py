@@ -270,8 +270,10 @@ def test_a_forked_child_counts_none_of_its_parents_calls() -> None:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writing, str(int(seen.numbers()["ollama.client.active_requests", None])).encode())
-        os._exit(0)
+        try:
+            os.write(writing, str(int(seen.numbers()["ollama.client.active_requests", None])).encode())
+        finally:
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as told:
         assert told.read() == "0"
