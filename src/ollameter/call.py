@@ -25,6 +25,7 @@ from ollameter.metrics import HostLoad, ModelFacts, Outcome, PerformanceMetrics,
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JOIN_EVERY = (1 << 11) - 1  # chunks, as a mask
 _NO_TIMINGS = ServerTimings()
+_TIMING_FIELDS = ServerTimings.__struct_fields__
 
 OPEN: set[Call] = set()
 """Every call of this process that has begun and not ended: what is left at exit ends there."""
@@ -282,14 +283,7 @@ class Call:
             outcome=outcome,
             error_type=error_type,
             finish_reason=None if final is None else final.finish_reason,
-            total_duration=timings.total_duration,
-            load_duration=timings.load_duration,
-            prompt_eval_count=timings.prompt_eval_count,
-            prompt_eval_duration=timings.prompt_eval_duration,
-            eval_count=timings.eval_count,
-            eval_duration=timings.eval_duration,
-            prompt_eval_cached_count=timings.prompt_eval_cached_count,
-            extra=timings.extra,
+            **{name: getattr(timings, name) for name in _TIMING_FIELDS},
             duration_s=duration_s,
             time_to_first_chunk_s=self._since_start(self._first_at) if streaming else None,
             time_to_first_answer_s=self._since_start(self._answer_at) if streaming else None,

@@ -77,26 +77,23 @@ class _GuardedConnection:
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **how: Any) -> None:
         guard: Guard | None = getattr(sending, "guard", None)
-        connection: Any = super()
         if guard is not None and self.sock is not None:
             guard.hold(partial(_shut, self.sock))
             guard.arm("first_byte")  # connected before: what can take long now is writing
             if isinstance(headers, Rendered) and how.keys() <= _NOTED:
-                self._send_rendered(connection, method, url, body, headers, how)
+                self._send_rendered(method, url, body, headers, how)
                 return
-        connection.request(method, url, body=body, headers=headers, **how)
+        super().request(method, url, body=body, headers=headers, **how)  # type: ignore[misc]  # mixed into urllib3's
 
-    def _send_rendered(
-        self, connection: Any, method: str, url: str, body: bytes, headers: Rendered, how: Any
-    ) -> None:
+    def _send_rendered(self, method: str, url: str, body: bytes, headers: Rendered, how: Any) -> None:
         """Send as urllib3 does, with headers that were checked and joined before, in one piece."""
+        connection: Any = self  # with what urllib3's class adds
         how.pop("chunked", None)
-        self.sock.settimeout(self.timeout)  # type: ignore[attr-defined,union-attr]  # urllib3's own
-        options = _note_for_answer(request_method=method, request_url=url, **how)
-        setattr(self, "_response_options", options)  # noqa: B010  # urllib3's own, which mypy takes for ours
+        connection.sock.settimeout(connection.timeout)
+        connection._response_options = _note_for_answer(request_method=method, request_url=url, **how)  # noqa: SLF001  # its own
         try:
             connection.putrequest(method, url, skip_accept_encoding=True)
-            self._buffer.append(headers.lines)  # type: ignore[attr-defined]  # where putheader puts them
+            connection._buffer.append(headers.lines)  # noqa: SLF001  # where putheader puts them
             self._body = body
             connection.endheaders()
         finally:
@@ -227,9 +224,10 @@ class ShortWay:
 
     def _with(self, own: Mapping[str, str]) -> dict[str, str]:
         """Return all headers, as lines already when those of the call are what is known to be sound."""
-        found = Rendered({**self._headers, **own})
         if self._lines is None or not own.keys() <= _OF_A_CALL or _BREAK.search("".join(own.values())):
-            return dict(found)
+            return {**self._headers, **own}
+        found = Rendered(self._headers)
+        found.update(own)
         found.lines = f"{self._lines}\r\n{_lines(own)}".encode("latin-1")
         return found
 
@@ -238,21 +236,16 @@ def _lines(headers: Mapping[str, str]) -> str:
     return "\r\n".join([f"{name}: {value}" for name, value in headers.items()])
 
 
-_plain: tuple[Any, ...] = ()  # the functions that were found to be requests' own
-
-
 def is_wrapped() -> bool:
     """Whether requests is instrumented or mocked: whoever wraps it must see our requests."""
-    global _plain  # asked before each request: what has been looked at needs no second look
-    found: tuple[Any, ...] = (requests.Session.send, requests.Session.get_adapter, HTTPAdapter.send)
-    if found == _plain:
-        return False
-    modules = ("requests.sessions", "requests.sessions", "requests.adapters")
-    for send, module in zip(found, modules, strict=True):
-        if type(send) is not FunctionType or send.__globals__["__name__"] != module:
-            return True
-    _plain = found
-    return False
+    return not all(
+        type(send) is FunctionType and send.__globals__["__name__"] == module
+        for send, module in (
+            (requests.Session.send, "requests.sessions"),
+            (requests.Session.get_adapter, "requests.sessions"),
+            (HTTPAdapter.send, "requests.adapters"),
+        )
+    )
 
 
 def no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -150,8 +150,6 @@ def _is_integer(value: object) -> bool:
 
 
 def _double(value: float | None) -> float | None:
-    if type(value) is float and value - value == 0.0:  # finite: what it nearly always is, first
-        return value
     return float(value) if value is not None and is_number(value) else None
 
 

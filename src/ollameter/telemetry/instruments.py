@@ -57,7 +57,7 @@ class Instruments:
         self._first_chunk = _histogram(meter, names.TIME_TO_FIRST_CHUNK)
         self._tokens = _histogram(meter, names.TOKEN_USAGE)
         self._per_chunk = _histogram(meter, names.TIME_PER_OUTPUT_CHUNK) if times_chunks else None
-        self._shared = [(name, _histogram(meter, name).record) for name in _LIKE_ON_THE_SPAN]
+        self._shared = [(name, _histogram(meter, name)) for name in _LIKE_ON_THE_SPAN]
         self._server = _ServerView(meter) if server_view else None
         cold, retries = (names.METRICS[name] for name in (names.COLD_STARTS, names.RETRIES))
         self._cold_starts = meter.create_counter(cold.name, cold.unit, cold.description)
@@ -91,14 +91,8 @@ class Instruments:
         _record(self._first_chunk, known(names.RESPONSE_TIME_TO_FIRST_CHUNK), plain, context)
         _record(self._tokens, known(names.USAGE_INPUT_TOKENS), of.input, context)
         _record(self._tokens, known(names.USAGE_OUTPUT_TOKENS), of.output, context)
-        plain_ollama = of.ollama
-        for name, record in self._shared:
-            value = known(name)
-            if value is not None and value >= 0:
-                try:  # as `_record` does, without a step between: this runs for each number of each call
-                    record(value, plain_ollama, context)
-                except Exception:  # whatever a view, filter or reservoir raises
-                    note_fault("record a metric")
+        for name, histogram in self._shared:
+            _record(histogram, known(name), of.ollama, context)
         if metrics.cold_start is True:
             _add(self._cold_starts, 1, of.ollama, context)
         attempts = metrics.attempts or 1  # None when it was no number

@@ -204,8 +204,7 @@ class CallSpan:
                 self._telemetry.instruments.ended(metrics, described, self.of, self.context, arrivals)
             if self.recording:
                 self._describe(described, error, end_ns)
-            says_more = self._telemetry.phase_spans or self._telemetry.content is not None
-            if says_more and metrics is not None and self.request is not None:
+            if metrics is not None and self.request is not None:
                 guarded("export content", self._say_more, metrics, described, message, end_ns)
         finally:
             if self._span is not None:
